@@ -1,0 +1,116 @@
+//! The report of one round: the JSON of `once`, `status` and `last.json`.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    cause::{Cause, Stage},
+    host::HostFacts,
+    observation::{AddressRecord, ProxyRecord, ResolveRecord},
+    target::Target,
+    units::{Millis, RoundId, Timestamp},
+    verdict::{Finding, Problem, RoundVerdict, Verdict},
+};
+
+/// The version of the report's shape. A name changes only together with it; additions do not.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// One address, seen and judged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AddressReport {
+    /// What was seen.
+    #[serde(flatten)]
+    pub record: AddressRecord,
+    /// The verdict over this address alone.
+    pub verdict: Verdict,
+    /// The first broken layer's cause.
+    pub cause: Option<Cause>,
+    /// That layer.
+    pub stage: Option<Stage>,
+}
+
+/// One target, seen and judged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TargetReport {
+    /// What was probed.
+    #[serde(flatten)]
+    pub target: Target,
+    /// The verdict over the target.
+    pub verdict: Verdict,
+    /// The worst problem's cause.
+    pub cause: Option<Cause>,
+    /// The layer at which that shows.
+    pub stage: Option<Stage>,
+    /// One sentence.
+    pub summary: String,
+    /// What to do about it; empty when healthy.
+    pub advice: Vec<String>,
+    /// Since when the verdict is what it is; `None` in `once`, which has no history.
+    pub since: Option<Timestamp>,
+    /// All problems, worst first.
+    pub problems: Vec<Problem>,
+    /// The answer that was used.
+    pub resolve: ResolveRecord,
+    /// Every name server's answer.
+    pub resolvers: Vec<ResolveRecord>,
+    /// Every address.
+    pub addresses: Vec<AddressReport>,
+    /// The try through a proxy, where one was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<ProxyRecord>,
+}
+
+/// The state of metric delivery. `None` in a round that ships nothing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Shipping {
+    /// One word, e.g. `idle`, `ok`, `failing`.
+    pub state: String,
+    /// The last delivery that worked.
+    pub last_ok: Option<Timestamp>,
+    /// Rounds that wait.
+    pub spooled: u64,
+    /// The oldest round that waits.
+    pub oldest: Option<Timestamp>,
+    /// Datums lost so far.
+    pub lost: u64,
+    /// What is wrong with the delivery.
+    pub problems: Vec<Problem>,
+}
+
+/// The last round that was not healthy, in short.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LastFailure {
+    /// When it started.
+    pub started_at: Timestamp,
+    /// The targets that failed, as they were then.
+    pub targets: Vec<TargetReport>,
+}
+
+/// One round, whole.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Round {
+    /// See [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The version of vpce-probe that made it.
+    pub version: String,
+    /// The round's name.
+    pub round: RoundId,
+    /// When it started.
+    pub started_at: Timestamp,
+    /// How long it took, host facts included.
+    pub elapsed_ms: Millis,
+    /// The verdict.
+    pub verdict: RoundVerdict,
+    /// The host.
+    pub host: HostFacts,
+    /// Conclusions, worst first.
+    pub findings: Vec<Finding>,
+    /// Targets, in the plan's order.
+    pub targets: Vec<TargetReport>,
+    /// The delivery.
+    pub shipping: Option<Shipping>,
+    /// The last failure, in a daemon's report.
+    pub last_failure: Option<LastFailure>,
+    /// Seconds since the round started; only in `status`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub age_s: Option<f64>,
+}

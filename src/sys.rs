@@ -1,0 +1,1 @@
+//! What only the C library offers: the one module that may hold `unsafe`.
