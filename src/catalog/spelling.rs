@@ -32,6 +32,10 @@ pub(super) fn exception(code: &str, place: &Place<'_>, spelling: Spelling) -> Op
         ("servicediscovery", _, DualStack) if old_suffix => Some("servicediscovery.{r}.{s}"),
         ("cognito-identity", "aws", DualStack) => Some("cognito-identity.{r}.{s}"),
         ("cognito-idp", "aws", DualStack) => Some("cognito-idp.{r}.{s}"),
+        ("cognito-identity", "aws", FipsDualStack) if place.region.starts_with("us-") => {
+            Some("cognito-identity-fips.{r}.{s}")
+        }
+        ("cognito-idp", "aws", FipsDualStack) if place.region.starts_with("us-") => Some("cognito-idp-fips.{r}.{s}"),
         ("elasticfilesystem", _, DualStack) if old_suffix => Some("efs.{r}.{d}"),
         ("elasticfilesystem", _, FipsDualStack) if old_suffix => Some("efs-fips.{r}.{d}"),
         ("kafka", "aws" | "aws-cn" | "aws-us-gov" | "aws-eusc", DualStack) => Some("kafka-api.{r}.{d}"),
