@@ -72,7 +72,7 @@ pub struct Target {
     pub required: bool,
     /// Where its addresses should lie.
     pub expect: Expect,
-    /// The path of the HTTP request, with its leading `/`.
+    /// The path of the HTTP request, with its leading `/`. Empty: the port speaks no HTTP (SMTP, CQL), so none is asked.
     #[serde(default = "root")]
     pub path: String,
     /// Networks that count as private for this target only.
