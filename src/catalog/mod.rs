@@ -1,1 +1,4 @@
 //! AWS's names as data: partitions, regions, service codes and the hosts that answer for them, S3 buckets.
+
+pub mod partition;
+pub mod service;
