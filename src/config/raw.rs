@@ -1,0 +1,440 @@
+//! The document with its positions: every key that exists, and readers that note every wrong type.
+//!
+//! A walk over the parsed document, not serde: serde stops at the first mistake, and a tired operator wants them all.
+
+use std::{fmt, ops::Range};
+
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use super::{
+    diagnostic::{Report, quoted},
+    suggest,
+};
+
+/// A table of the file, and the keys that it may hold.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Section {
+    /// As in the file's header; empty for the top level.
+    pub name: &'static str,
+    /// Every key, tables aside.
+    pub keys: &'static [&'static str],
+}
+
+/// Every table and every key, in the order of `config.example.toml`.
+pub const SECTIONS: &[Section] = &[
+    Section {
+        name: "",
+        keys: &[
+            "region",
+            "interval",
+            "round_deadline",
+            "confirm",
+            "family",
+            "http",
+            "extra_ca_file",
+            "default_targets",
+            "state_dir",
+            "runtime_dir",
+        ],
+    },
+    Section { name: "timeouts", keys: &["resolve", "connect", "tls", "http", "mtu", "imds"] },
+    Section { name: "dns", keys: &["resolver", "attempts", "compare_with_vpc"] },
+    Section { name: "mtu", keys: &["mode", "repeat_every"] },
+    Section { name: "tls", keys: &["post_quantum", "expiry_warning", "expected_issuers"] },
+    Section { name: "address", keys: &["allowed_cidrs", "s3_prefixes"] },
+    Section {
+        name: "host",
+        keys: &[
+            "instance_id",
+            "vpc_id",
+            "vpc_cidrs",
+            "subnet_id",
+            "subnet_cidrs",
+            "availability_zone",
+            "availability_zone_id",
+        ],
+    },
+    Section {
+        name: "target",
+        keys: &["service", "host", "name", "port", "expect", "required", "path", "allowed_cidrs", "enabled"],
+    },
+    Section {
+        name: "cloudwatch",
+        keys: &[
+            "enabled",
+            "namespace",
+            "flush_interval",
+            "detail",
+            "endpoint_url",
+            "fips",
+            "dual_stack",
+            "credentials",
+            "fixed_dimensions",
+            "extra_dimension_sets",
+            "monthly_warning_usd",
+        ],
+    },
+    Section { name: "cloudwatch.spool", keys: &["max_size"] },
+    Section { name: "textfile", keys: &["path"] },
+];
+
+/// A value and where it stands, in bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct At<T> {
+    pub(super) value: T,
+    pub(super) span: Range<usize>,
+}
+
+/// What the file says about one key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Setting<T> {
+    /// Nothing: the default holds.
+    Unset,
+    /// Something wrong, which has been reported; no rule is applied to it.
+    Broken,
+    /// This.
+    Set(At<T>),
+}
+
+impl<T> Setting<T> {
+    /// The value, where there is a good one.
+    pub(super) fn value(self) -> Option<T> {
+        match self {
+            Self::Set(at) => Some(at.value),
+            Self::Unset | Self::Broken => None,
+        }
+    }
+
+    /// The value with its position, where there is a good one.
+    pub(super) const fn at(&self) -> Option<&At<T>> {
+        match self {
+            Self::Set(at) => Some(at),
+            Self::Unset | Self::Broken => None,
+        }
+    }
+
+    /// The value, or the default; `None` where the file's value is wrong, so that no second rule trips over it.
+    pub(super) fn or_default(&self, default: T) -> Option<T>
+    where
+        T: Clone,
+    {
+        match self {
+            Self::Set(at) => Some(at.value.clone()),
+            Self::Unset => Some(default),
+            Self::Broken => None,
+        }
+    }
+}
+
+/// One table of the document. `None` inside: the file does not have it.
+#[derive(Clone, Debug)]
+pub(super) struct Table<'t> {
+    section: &'static str,
+    entries: Option<&'t DeTable<'t>>,
+    span: Range<usize>,
+}
+
+impl<'t> Table<'t> {
+    /// The document itself.
+    pub(super) fn root(document: &'t DeTable<'t>, report: &mut Report<'_>) -> Self {
+        let table = Self { section: "", entries: Some(document), span: 0..0 };
+        table.refuse_unknown(report);
+        table
+    }
+
+    /// Where the table begins.
+    pub(super) const fn span(&self) -> &Range<usize> {
+        &self.span
+    }
+
+    /// A table within this one.
+    pub(super) fn table(&self, key: &'static str, section: &'static str, report: &mut Report<'_>) -> Self {
+        let absent = Self { section, entries: None, span: 0..0 };
+        let Some(node) = self.entries.and_then(|entries| entries.get(key)) else { return absent };
+        let value = Value { key: section, node };
+        let Some(entries) = value.entries(&format!("[{section}] on a line of its own, its keys below it"), report)
+        else {
+            return absent;
+        };
+        let table = Self { section, entries: Some(entries), span: node.span() };
+        table.refuse_unknown(report);
+        table
+    }
+
+    /// The entries of an array of tables, `[[key]]`.
+    pub(super) fn tables(&self, key: &'static str, report: &mut Report<'_>) -> Vec<Self> {
+        let Some(node) = self.entries.and_then(|entries| entries.get(key)) else { return Vec::new() };
+        let value = Value { key, node };
+        let hint = format!("[[{key}]] with two brackets, once for each {key}");
+        let DeValue::Array(items) = node.get_ref() else {
+            value.wrong(&format!("a list of tables, [[{key}]]"), Some(format!("write {hint}")), report);
+            return Vec::new();
+        };
+        let mut tables = Vec::new();
+        for item in items.iter() {
+            if let Some(entries) = (Value { key, node: item }).entries(&hint, report) {
+                let table = Self { section: key, entries: Some(entries), span: item.span() };
+                table.refuse_unknown(report);
+                tables.push(table);
+            }
+        }
+        tables
+    }
+
+    /// What the file says about a key, by one of the readers of [`Value`].
+    pub(super) fn read<T>(
+        &self,
+        key: &'static str,
+        report: &mut Report<'_>,
+        reader: impl FnOnce(Value<'t>, &mut Report<'_>) -> Option<T>,
+    ) -> Setting<T> {
+        let Some(node) = self.entries.and_then(|entries| entries.get(key)) else { return Setting::Unset };
+        reader(Value { key, node }, report)
+            .map_or(Setting::Broken, |value| Setting::Set(At { value, span: node.span() }))
+    }
+
+    fn refuse_unknown(&self, report: &mut Report<'_>) {
+        let known = keys(self.section);
+        for (key, _) in self.entries.into_iter().flat_map(|entries| entries.iter()) {
+            let name: &str = key.get_ref();
+            if known.contains(&name) {
+                continue;
+            }
+            let place = if self.section.is_empty() { String::new() } else { format!(" in [{}]", self.section) };
+            report.error(
+                &key.span(),
+                format!("unknown key {}{place}", quoted(name)),
+                Some(instead_of_key(name, self.section, &known)),
+            );
+        }
+    }
+}
+
+/// One value of the document.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Value<'t> {
+    /// Its key, for sentences.
+    pub(super) key: &'static str,
+    node: &'t Spanned<DeValue<'t>>,
+}
+
+impl<'t> Value<'t> {
+    /// Where it stands.
+    pub(super) fn span(&self) -> Range<usize> {
+        self.node.span()
+    }
+
+    /// A string.
+    pub(super) fn text(self, report: &mut Report<'_>) -> Option<&'t str> {
+        self.text_like("a text in quotes", |written| format!("write \"{written}\" in quotes"), report)
+    }
+
+    /// A string that means something else, e.g. a duration; `instead` is told the bare value that stands there.
+    pub(super) fn text_like(
+        self,
+        wanted: &str,
+        instead: impl FnOnce(&str) -> String,
+        report: &mut Report<'_>,
+    ) -> Option<&'t str> {
+        let hint = match self.node.get_ref() {
+            DeValue::String(text) => return Some(text),
+            DeValue::Integer(number) => Some(instead(&number.to_string())),
+            DeValue::Float(number) => Some(instead(number.as_str())),
+            DeValue::Boolean(flag) => Some(instead(&flag.to_string())),
+            DeValue::Datetime(_) | DeValue::Table(_) => None,
+            DeValue::Array(items) => items
+                .iter()
+                .next()
+                .filter(|_| items.len() == 1)
+                .and_then(|item| item.get_ref().as_str())
+                .map(|item| format!("write {} without brackets", quoted(item))),
+        };
+        self.wrong(wanted, hint, report);
+        None
+    }
+
+    /// `true` or `false`.
+    pub(super) fn flag(self, report: &mut Report<'_>) -> Option<bool> {
+        let meant = match self.node.get_ref() {
+            DeValue::Boolean(flag) => return Some(*flag),
+            DeValue::String(text) => truth(text),
+            DeValue::Integer(number) => truth(number.as_str()),
+            DeValue::Float(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => None,
+        };
+        let hint = meant.map(|flag| format!("write {flag} without quotes"));
+        self.wrong("true or false", hint, report);
+        None
+    }
+
+    /// A whole number within bounds.
+    pub(super) fn integer(self, least: i64, most: i64, report: &mut Report<'_>) -> Option<i64> {
+        let number = match self.node.get_ref() {
+            DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix()).ok(),
+            DeValue::String(text) => {
+                let hint = text.trim().parse::<i64>().ok().map(|number| format!("write {number} without quotes"));
+                self.wrong("a whole number", hint, report);
+                return None;
+            }
+            DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
+                self.wrong("a whole number", None, report);
+                return None;
+            }
+        };
+        let within = number.filter(|number| (least..=most).contains(number));
+        if within.is_none() {
+            let written = self.found();
+            report.error(
+                &self.span(),
+                format!("{}: {written} is out of range", self.key),
+                Some(format!("write a whole number from {least} to {most}")),
+            );
+        }
+        within
+    }
+
+    /// A number, whole or not.
+    pub(super) fn number(self, report: &mut Report<'_>) -> Option<f64> {
+        let hint = match self.node.get_ref() {
+            DeValue::Integer(number) if number.radix() == 10 => return number.as_str().parse().ok(),
+            DeValue::Float(number) => return number.as_str().parse().ok(),
+            DeValue::String(text) => {
+                text.trim().parse::<f64>().ok().map(|number| format!("write {number} without quotes"))
+            }
+            DeValue::Integer(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_)
+            | DeValue::Array(_)
+            | DeValue::Table(_) => None,
+        };
+        self.wrong("a number", hint, report);
+        None
+    }
+
+    /// A list; each item is read, and all wrong ones are noted. `None` if the list or any item is wrong.
+    pub(super) fn list<T>(
+        self,
+        report: &mut Report<'_>,
+        mut reader: impl FnMut(Self, &mut Report<'_>) -> Option<T>,
+    ) -> Option<Vec<At<T>>> {
+        let DeValue::Array(items) = self.node.get_ref() else {
+            let hint = self.node.get_ref().as_str().map(|item| format!("write [{}]", quoted(item)));
+            self.wrong("a list in brackets", hint, report);
+            return None;
+        };
+        let read: Vec<Option<At<T>>> = items
+            .iter()
+            .map(|node| {
+                let value = reader(Value { key: self.key, node }, report)?;
+                Some(At { value, span: node.span() })
+            })
+            .collect();
+        read.into_iter().collect()
+    }
+
+    /// A table whose keys are the operator's own, in the file's order.
+    pub(super) fn pairs(self, report: &mut Report<'_>) -> Option<Vec<(At<&'t str>, Self)>> {
+        let entries = self.entries(&format!("{} = {{ Key = \"value\" }}", self.key), report)?;
+        let mut pairs: Vec<_> = entries
+            .iter()
+            .map(|(key, node)| (At { value: key.get_ref().as_ref(), span: key.span() }, Value { key: self.key, node }))
+            .collect();
+        pairs.sort_by_key(|(key, _)| key.span.start);
+        Some(pairs)
+    }
+
+    /// Whether the value is a list.
+    pub(super) fn is_list(&self) -> bool {
+        matches!(self.node.get_ref(), DeValue::Array(_))
+    }
+
+    /// The value, if it is `true` or `false`.
+    pub(super) fn as_flag(&self) -> Option<bool> {
+        self.node.get_ref().as_bool()
+    }
+
+    /// Notes that the value is of the wrong type.
+    pub(super) fn wrong(&self, wanted: &str, instead: Option<String>, report: &mut Report<'_>) {
+        let what = format!("{}: expected {wanted}, found {}", self.key, self.found());
+        report.error(&self.span(), what, instead);
+    }
+
+    fn entries(self, hint: &str, report: &mut Report<'_>) -> Option<&'t DeTable<'t>> {
+        if let DeValue::Table(entries) = self.node.get_ref() {
+            return Some(entries);
+        }
+        self.wrong("a table", Some(format!("write {hint}")), report);
+        None
+    }
+
+    /// What stands there, within a sentence.
+    fn found(&self) -> Found<'t> {
+        Found(self.node.get_ref())
+    }
+}
+
+struct Found<'t>(&'t DeValue<'t>);
+
+impl fmt::Display for Found<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            DeValue::String(text) => write!(f, "the text {}", quoted(text)),
+            DeValue::Integer(number) => write!(f, "the number {number}"),
+            DeValue::Float(number) => write!(f, "the number {}", number.as_str()),
+            DeValue::Boolean(flag) => write!(f, "{flag}"),
+            DeValue::Datetime(moment) => write!(f, "the date or time {moment}"),
+            DeValue::Array(_) => f.write_str("a list"),
+            DeValue::Table(_) => f.write_str("a table"),
+        }
+    }
+}
+
+/// The keys and the tables that may stand in a table.
+fn keys(section: &str) -> Vec<&'static str> {
+    let own = SECTIONS.iter().filter(|known| known.name == section).flat_map(|known| known.keys.iter().copied());
+    let nested = SECTIONS.iter().filter_map(|known| match known.name.rsplit_once('.') {
+        Some((parent, name)) => (parent == section).then_some(name),
+        None => (section.is_empty() && !known.name.is_empty()).then_some(known.name),
+    });
+    own.chain(nested).collect()
+}
+
+/// What to write in place of an unknown key.
+fn instead_of_key(name: &str, section: &str, known: &[&'static str]) -> String {
+    let elsewhere = |wanted: &str| {
+        SECTIONS.iter().find(|other| other.name != section && keys(other.name).contains(&wanted)).map(|other| {
+            if other.name.is_empty() {
+                format!("\"{wanted}\" belongs at the top of the file, above the first [table]")
+            } else {
+                format!("\"{wanted}\" belongs in {}", bracketed(other.name))
+            }
+        })
+    };
+    if let Some(known) = suggest::nearest(name, known.iter().copied()) {
+        return format!("did you mean \"{known}\"?");
+    }
+    if let Some(place) = elsewhere(name) {
+        return place;
+    }
+    let all = SECTIONS.iter().flat_map(|section| keys(section.name));
+    if let Some(place) = suggest::nearest(name, all).and_then(|meant| elsewhere(meant)) {
+        return format!("if you mean it, {place}");
+    }
+    format!("remove it; known here: {}", known.join(", "))
+}
+
+/// The header of a table.
+fn bracketed(section: &str) -> String {
+    if section == "target" { "[[target]]".to_owned() } else { format!("[{section}]") }
+}
+
+/// What people mean by words that are not TOML's.
+pub(super) fn truth(text: &str) -> Option<bool> {
+    match text.trim().to_lowercase().as_str() {
+        "true" | "yes" | "on" | "1" | "enabled" => Some(true),
+        "false" | "no" | "off" | "0" | "disabled" => Some(false),
+        _ => None,
+    }
+}
