@@ -127,7 +127,7 @@ fn budgets(
 ) -> Budgets {
     let defaults = Config::default();
     let [resolve, connect, tls, http_stage, mtu, imds] = stages;
-    let mut stages = vec![resolve, connect, tls];
+    let mut stages = vec![tls, connect, resolve];
     if http {
         stages.push(http_stage);
     }

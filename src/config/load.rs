@@ -1,6 +1,7 @@
 //! From a file or a text to a [`Config`], or to every mistake in it.
 
 use std::{
+    collections::BTreeSet,
     fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
@@ -50,8 +51,8 @@ pub fn parse(file_name: &str, text: &str) -> Result<Parsed, Vec<Diagnostic>> {
         Extent::Broken => Config::default(),
         Extent::Whole | Extent::Gaps => {
             // A line that could not be read has been told once; what the recovered value seems to mean is noise.
-            let told: Vec<usize> = report.found().iter().map(|found| found.line).collect();
-            let syntax = told.len();
+            let told: BTreeSet<usize> = report.found().iter().map(|found| found.line).collect();
+            let syntax = report.found().len();
             let config = check::check(&document, &mut report);
             let mut nth = 0;
             report.retain(|found| {

@@ -155,8 +155,12 @@ impl<'t> Table<'t> {
         let absent = Self { section, entries: None, span: 0..0 };
         let Some(node) = self.entries.and_then(|entries| entries.get(key)) else { return absent };
         let value = Value { key: section, node };
-        let Some(entries) = value.entries(&format!("[{section}] on a line of its own, its keys below it"), report)
-        else {
+        let hint = if value.is_list() {
+            format!("[{section}] with one bracket, and only once")
+        } else {
+            format!("[{section}] on a line of its own, its keys below it")
+        };
+        let Some(entries) = value.entries(&hint, report) else {
             return absent;
         };
         let table = Self { section, entries: Some(entries), span: node.span() };
@@ -173,6 +177,9 @@ impl<'t> Table<'t> {
             value.wrong(&format!("a list of tables, [[{key}]]"), Some(format!("write {hint}")), report);
             return Vec::new();
         };
+        if value.is_too_long(items.len(), report) {
+            return Vec::new();
+        }
         let mut tables = Vec::new();
         for item in items.iter() {
             if let Some(entries) = (Value { key, node: item }).entries(&hint, report) {
@@ -203,7 +210,8 @@ impl<'t> Table<'t> {
             if known.contains(&name) {
                 continue;
             }
-            let place = if self.section.is_empty() { String::new() } else { format!(" in [{}]", self.section) };
+            let place =
+                if self.section.is_empty() { String::new() } else { format!(" in {}", bracketed(self.section)) };
             report.error(
                 &key.span(),
                 format!("unknown key {}{place}", quoted(name)),
@@ -244,13 +252,15 @@ impl<'t> Value<'t> {
             DeValue::Integer(number) => Some(instead(&number.to_string())),
             DeValue::Float(number) => Some(instead(number.as_str())),
             DeValue::Boolean(flag) => Some(instead(&flag.to_string())),
-            DeValue::Datetime(_) | DeValue::Table(_) => None,
+            DeValue::Datetime(moment) => Some(instead(&moment.to_string())),
+            DeValue::Table(_) => Some(format!("write {wanted}")),
             DeValue::Array(items) => items
                 .iter()
                 .next()
                 .filter(|_| items.len() == 1)
                 .and_then(|item| item.get_ref().as_str())
-                .map(|item| format!("write {} without brackets", quoted(item))),
+                .map(|item| format!("write {} without brackets", quoted(item)))
+                .or_else(|| Some(format!("write {wanted}, without brackets"))),
         };
         self.wrong(wanted, hint, report);
         None
@@ -264,33 +274,34 @@ impl<'t> Value<'t> {
             DeValue::Integer(number) => truth(number.as_str()),
             DeValue::Float(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => None,
         };
-        let hint = meant.map(|flag| format!("write {flag} without quotes"));
-        self.wrong("true or false", hint, report);
+        let hint =
+            meant.map_or_else(|| "write true or false".to_owned(), |flag| format!("write {flag} without quotes"));
+        self.wrong("true or false", Some(hint), report);
         None
     }
 
     /// A whole number within bounds.
     pub(super) fn integer(self, least: i64, most: i64, report: &mut Report<'_>) -> Option<i64> {
+        let range = format!("write a whole number from {least} to {most}");
         let number = match self.node.get_ref() {
             DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix()).ok(),
             DeValue::String(text) => {
-                let hint = text.trim().parse::<i64>().ok().map(|number| format!("write {number} without quotes"));
-                self.wrong("a whole number", hint, report);
+                let hint = match text.trim().parse::<i64>() {
+                    Ok(number) => format!("write {number} without quotes"),
+                    Err(_) => range,
+                };
+                self.wrong("a whole number", Some(hint), report);
                 return None;
             }
             DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
-                self.wrong("a whole number", None, report);
+                self.wrong("a whole number", Some(range), report);
                 return None;
             }
         };
         let within = number.filter(|number| (least..=most).contains(number));
         if within.is_none() {
             let written = self.found();
-            report.error(
-                &self.span(),
-                format!("{}: {written} is out of range", self.key),
-                Some(format!("write a whole number from {least} to {most}")),
-            );
+            report.error(&self.span(), format!("{}: {written} is out of range", self.key), Some(range));
         }
         within
     }
@@ -320,10 +331,16 @@ impl<'t> Value<'t> {
         mut reader: impl FnMut(Self, &mut Report<'_>) -> Option<T>,
     ) -> Option<Vec<At<T>>> {
         let DeValue::Array(items) = self.node.get_ref() else {
-            let hint = self.node.get_ref().as_str().map(|item| format!("write [{}]", quoted(item)));
-            self.wrong("a list in brackets", hint, report);
+            let hint = match self.node.get_ref().as_str() {
+                Some(item) => format!("write [{}]", quoted(item)),
+                None => "write its items in brackets, with commas between them".to_owned(),
+            };
+            self.wrong("a list in brackets", Some(hint), report);
             return None;
         };
+        if self.is_too_long(items.len(), report) {
+            return None;
+        }
         let read: Vec<Option<At<T>>> = items
             .iter()
             .map(|node| {
@@ -359,6 +376,15 @@ impl<'t> Value<'t> {
     pub(super) fn wrong(&self, wanted: &str, instead: Option<String>, report: &mut Report<'_>) {
         let what = format!("{}: expected {wanted}, found {}", self.key, self.found());
         report.error(&self.span(), what, instead);
+    }
+
+    /// Notes a list that no operator wrote: rules that compare its items would take for ever.
+    fn is_too_long(&self, length: usize, report: &mut Report<'_>) -> bool {
+        if length > MOST_ITEMS {
+            let what = format!("{}: {length} items are too many", self.key);
+            report.error(&self.span(), what, Some(format!("write at most {MOST_ITEMS}")));
+        }
+        length > MOST_ITEMS
     }
 
     fn entries(self, hint: &str, report: &mut Report<'_>) -> Option<&'t DeTable<'t>> {
@@ -405,7 +431,9 @@ fn keys(section: &str) -> Vec<&'static str> {
 fn instead_of_key(name: &str, section: &str, known: &[&'static str]) -> String {
     let elsewhere = |wanted: &str| {
         SECTIONS.iter().find(|other| other.name != section && keys(other.name).contains(&wanted)).map(|other| {
-            if other.name.is_empty() {
+            if SECTIONS.iter().any(|table| table.name == wanted) {
+                format!("{} is a table of its own", bracketed(wanted))
+            } else if other.name.is_empty() {
                 format!("\"{wanted}\" belongs at the top of the file, above the first [table]")
             } else {
                 format!("\"{wanted}\" belongs in {}", bracketed(other.name))
@@ -429,6 +457,9 @@ fn instead_of_key(name: &str, section: &str, known: &[&'static str]) -> String {
 fn bracketed(section: &str) -> String {
     if section == "target" { "[[target]]".to_owned() } else { format!("[{section}]") }
 }
+
+/// The longest list.
+const MOST_ITEMS: usize = 1000;
 
 /// What people mean by words that are not TOML's.
 pub(super) fn truth(text: &str) -> Option<bool> {

@@ -1,6 +1,6 @@
 //! What is wrong with a file that is not TOML, said in the words of the operator and not of the grammar.
 
-use std::ops::Range;
+use std::{collections::BTreeSet, ops::Range};
 
 use toml::{
     Spanned,
@@ -70,14 +70,19 @@ pub(super) fn parse<'t>(text: &'t str, report: &mut Report<'_>) -> Document<'t> 
         report.error(&(open.start..open.start + 1), what, Some(format!("add \"{bracket}\" after its last value")));
         extent = Extent::Broken;
     }
+    let mut told: BTreeSet<usize> = report.found().iter().map(|found| found.line).collect();
     errors.sort_by_key(|error| error.span().map_or(0, |span| span.start));
     for error in &errors {
         if !LOCAL.iter().any(|message| error.message().starts_with(message)) {
             extent = Extent::Broken;
         }
+        if report.found().len() >= MOST_TOLD {
+            continue;
+        }
         let span = error.span().unwrap_or(0..0);
         let (line, _) = report.line_of(span.start);
-        if report.found().iter().all(|found| found.line != line) {
+        // What follows another mistake on its line is mostly its echo; several bare values are not.
+        if told.insert(line) || error.message().starts_with(BARE) {
             explain(error.message(), &span, report);
         }
     }
@@ -119,10 +124,17 @@ fn explain(message: &str, span: &Range<usize>, report: &mut Report<'_>) {
     let text = report.text();
     let (_, start) = report.line_of(span.start);
     let line = text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
-    let (what, instead) = foreign(line)
-        .or_else(|| known(message, span, start, text, line))
-        .unwrap_or_else(|| (format!("this is not TOML: {message}"), None));
-    report.error(span, what, instead);
+    if let Some((what, instead)) = foreign(line) {
+        report.error(span, what, instead);
+    } else if VALUES.iter().any(|beginning| message.starts_with(beginning)) {
+        let (value, span) = whole_value(span, start, line);
+        let (what, instead) = bare(&value);
+        report.error(&span, what, instead);
+    } else {
+        let (what, instead) =
+            known(message, span, start, text, line).unwrap_or_else(|| (format!("this is not TOML: {message}"), None));
+        report.error(span, what, instead);
+    }
 }
 
 type Explained = (String, Option<String>);
@@ -146,10 +158,9 @@ fn foreign(line: &str) -> Option<Explained> {
     is_key.then(|| {
         let instead = if value.is_empty() {
             format!("write [{key}] if a table begins here, else {key} = and its value")
-        } else if value.starts_with(['"', '\'', '[', '{'])
-            || value.parse::<f64>().is_ok()
-            || raw::truth(value).is_some()
-        {
+        } else if let Some(flag) = raw::truth(value).filter(|_| value.parse::<f64>().is_err()) {
+            format!("write {key} = {flag}")
+        } else if value.starts_with(['"', '\'', '[', '{']) || value.parse::<f64>().is_ok() {
             format!("write {key} = {value}")
         } else {
             format!("write {key} = {}", quoted(value))
@@ -168,19 +179,6 @@ fn known(message: &str, span: &Range<usize>, start: usize, text: &str, line: &st
     }
     if is(NO_VALUE) {
         return some("a key without a value".to_owned(), "write it as key = value");
-    }
-    if is("string values must be quoted") || is("invalid boolean") || is("invalid float") || is("invalid integer") {
-        return Some(bare(&whole_value(span, start, line)));
-    }
-    if is("unexpected leading zero") {
-        let value = whole_value(span, start, line);
-        let number = value.trim_start_matches('0');
-        let instead = if number.chars().all(|c| c.is_ascii_digit()) {
-            format!("write {}", if number.is_empty() { "0" } else { number })
-        } else {
-            format!("write {}", quoted(&value))
-        };
-        return Some((format!("{} is not a TOML value", quoted(&value)), Some(instead)));
     }
     if is("invalid basic string") || is("invalid literal string") {
         if written.is_empty() {
@@ -218,7 +216,10 @@ fn known(message: &str, span: &Range<usize>, start: usize, text: &str, line: &st
         return some("a comma too many".to_owned(), "remove it");
     }
     if is("invalid unquoted key") || is("unquoted keys cannot be empty") {
-        return some("this is not a key".to_owned(), "keys are made of a-z and _, as in config.example.toml");
+        return some("this is not a key".to_owned(), "put it in quotes; vpce-probe's own keys are made of a-z and _");
+    }
+    if is("invalid comment character") {
+        return some("a control character in a comment".to_owned(), "remove it");
     }
     None
 }
@@ -233,18 +234,23 @@ fn bare(value: &str) -> Explained {
         let what = "typographic quotes are not quotes in TOML".to_owned();
         return (what, Some(format!("write {}", quoted(straight))));
     }
-    if let Some(flag) = raw::truth(value) {
+    let stripped = value.trim_end_matches(';').trim_end();
+    if let Some(flag) = raw::truth(stripped) {
         return (format!("{} is not a TOML value", quoted(value)), Some(format!("write {flag}")));
     }
-    (
-        format!("the text {value} needs quotes", value = quoted(value).trim_matches('"')),
-        Some(format!("write {}", quoted(value))),
-    )
+    if stripped.len() < value.len() {
+        return ("no \";\" ends a line in TOML".to_owned(), Some("remove it".to_owned()));
+    }
+    let digits = value.trim_start_matches(['+', '0']);
+    if !digits.is_empty() && digits.len() < value.len() && digits.bytes().all(|b| b.is_ascii_digit()) {
+        return (format!("{} is not a TOML value", quoted(value)), Some(format!("write {digits}")));
+    }
+    let bare = quoted(value);
+    (format!("the text {} needs quotes", bare.trim_matches('"')), Some(format!("write {bare}")))
 }
 
 /// A key or header that stands twice.
 fn duplicate(written: &str, start: usize, text: &str, line: &str) -> Explained {
-    let left = |line: &str| line.split(['=', '#']).next().unwrap_or_default().trim().to_owned();
     let wanted = left(line);
     let header = wanted.starts_with('[');
     let before = text.get(..start).unwrap_or_default();
@@ -253,20 +259,39 @@ fn duplicate(written: &str, start: usize, text: &str, line: &str) -> Explained {
     let first = if header { earlier.next() } else { earlier.last() };
     let first = first.map(|number| format!("; it stands on line {number} already")).unwrap_or_default();
     if header {
-        (format!("{} stands twice", quoted(&wanted).trim_matches('"')), Some(format!("join the two into one{first}")))
+        (format!("{} stands twice", quoted(wanted).trim_matches('"')), Some(format!("join the two into one{first}")))
     } else {
         (format!("{} is set twice", quoted(written)), Some(format!("remove one{first}")))
     }
 }
 
+/// What stands before the "=" of a line, or its header.
+fn left(line: &str) -> &str {
+    line.split(['=', '#']).next().unwrap_or_default().trim()
+}
+
 /// The whole of a value of which the parser shows a part.
-fn whole_value(span: &Range<usize>, start: usize, line: &str) -> String {
+fn whole_value(span: &Range<usize>, start: usize, line: &str) -> (String, Range<usize>) {
     let at = span.start.saturating_sub(start);
     let edge = |c: char| matches!(c, '=' | ',' | '[' | '{');
     let from = line.get(..at).and_then(|before| before.rfind(edge)).map_or(0, |edge| edge + 1);
     let rest = line.get(from..).unwrap_or_default();
-    rest.split([',', ']', '}', '#']).next().unwrap_or_default().trim().to_owned()
+    let value = rest.split([',', ']', '}', '#']).next().unwrap_or_default();
+    let blanks = value.len() - value.trim_start().len();
+    let value = value.trim();
+    if value.is_empty() {
+        return (String::new(), span.clone());
+    }
+    let from = start + from + blanks;
+    (value.to_owned(), from..from + value.len())
 }
+
+/// A value that is none of TOML's own, mostly a text without quotes.
+const BARE: &str = "string values must be quoted";
+
+/// How the parser says that a value is none.
+const VALUES: &[&str] =
+    &[BARE, "invalid boolean", "invalid float", "invalid integer", "invalid digit", "unexpected leading zero"];
 
 const NO_VALUE: &str = "key with no value";
 
@@ -280,6 +305,9 @@ const LOCAL: &[&str] = &[
     "invalid boolean",
     "invalid float",
     "invalid integer",
+    "invalid digit",
+    "invalid unquoted key",
+    "invalid comment character",
     "invalid basic string",
     "invalid literal string",
     "unexpected leading zero",
@@ -291,3 +319,6 @@ const TYPOGRAPHIC: &[char] = &['“', '”', '„', '‟', '‘', '’', '‚', 
 
 /// How many unreadable lines are stepped over before the rest is left alone.
 const MOST_GAPS: usize = 100;
+
+/// How many mistakes of grammar are told: a file that has more is no config.
+const MOST_TOLD: usize = 500;

@@ -6,7 +6,7 @@
 //! runs only where the others were quick, must fit alone. A stage that the deadline then still cuts short is
 //! `not-finished`, never blamed on the network.
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use crate::config::{
     diagnostic::Report,
@@ -25,7 +25,7 @@ pub(super) struct Budget {
 /// The budgets that a round has to find room for.
 #[derive(Debug)]
 pub(super) struct Budgets {
-    /// resolve, connect, tls, and http where it is asked.
+    /// tls, connect, resolve, and http where it is asked: among equals the earlier is named.
     pub(super) stages: Vec<Budget>,
     /// Where the path MTU is measured.
     pub(super) mtu: Option<Budget>,
@@ -38,33 +38,63 @@ pub(super) struct Budgets {
 pub(super) fn check(budgets: &Budgets, root: &Table<'_>, report: &mut Report<'_>) {
     let Some(deadline) = budgets.round_deadline.value() else { return };
     let mut stages: Vec<&Budget> = budgets.stages.iter().filter(|budget| budget.value().is_some()).collect();
-    // The one that the file does not set comes last among equals: a set one can be pointed at.
+    // Among equals one that the file sets comes first: it can be pointed at.
     stages.sort_by_key(|budget| (std::cmp::Reverse(budget.value()), budget.setting.at().is_none()));
     let pair: Vec<&Budget> = stages.iter().take(2).copied().collect();
     let alone: Vec<&Budget> = budgets.mtu.iter().collect();
     let first: Vec<&Budget> = std::iter::once(&budgets.imds).chain(stages.first().copied()).collect();
-    for parts in [pair, alone, first] {
-        fit(&parts, &budgets.round_deadline, deadline, report);
+    let misfits: Vec<Misfit<'_>> =
+        [pair, alone, first].into_iter().filter_map(|parts| Misfit::of(parts, deadline)).collect();
+    match budgets.round_deadline.setting.at() {
+        // One key is too small for all of them.
+        Some(at) => tell(&misfits, &at.span, deadline, report),
+        None => {
+            for misfit in &misfits {
+                // Nothing set means the defaults, which fit.
+                if let Some(at) = misfit.parts.iter().find_map(|part| part.setting.at()) {
+                    tell(std::slice::from_ref(misfit), &at.span, deadline, report);
+                }
+            }
+        }
     }
     within_interval(budgets, deadline, root, report);
 }
 
-fn fit(parts: &[&Budget], limit: &Budget, deadline: Duration, report: &mut Report<'_>) {
-    let Some(values) = parts.iter().map(|part| part.value()).collect::<Option<Vec<_>>>() else { return };
-    let sum: Duration = values.iter().sum();
-    if sum <= deadline {
-        return;
+/// Budgets that have to fit together and do not.
+struct Misfit<'b> {
+    parts: Vec<&'b Budget>,
+    sum: Duration,
+}
+
+impl<'b> Misfit<'b> {
+    fn of(parts: Vec<&'b Budget>, deadline: Duration) -> Option<Self> {
+        let values = parts.iter().map(|part| part.value()).collect::<Option<Vec<_>>>()?;
+        let sum = values.iter().sum();
+        (sum > deadline).then_some(Self { parts, sum })
     }
-    let terms: Vec<String> =
-        parts.iter().zip(&values).map(|(part, value)| format!("{} {}", part.key, show(*value))).collect();
-    let total = if terms.len() > 1 { format!(" = {}", show(sum)) } else { String::new() };
-    let what = format!("{}{total}, but round_deadline is {}", terms.join(" + "), show(deadline));
-    let set = limit.setting.at().or_else(|| parts.iter().find_map(|part| part.setting.at()));
-    // Nothing set means the defaults, which fit.
-    let Some(set) = set else { return };
-    let keys: Vec<String> = parts.iter().map(|part| format!("timeouts.{}", part.key)).collect();
-    let hint = format!("write round_deadline = \"{}\" or more, or lower {}", show(sum), keys.join(" or "));
-    report.error(&set.span, what, Some(hint));
+
+    /// `tls 5s + connect 4s = 9s`
+    fn terms(&self) -> String {
+        let terms: Vec<String> =
+            self.parts.iter().filter_map(|part| Some(format!("{} {}", part.key, show(part.value()?)))).collect();
+        let total = if terms.len() > 1 { format!(" = {}", show(self.sum)) } else { String::new() };
+        format!("{}{total}", terms.join(" + "))
+    }
+}
+
+fn tell(misfits: &[Misfit<'_>], span: &Range<usize>, deadline: Duration, report: &mut Report<'_>) {
+    let Some(longest) = misfits.iter().map(|misfit| misfit.sum).max() else { return };
+    let terms: Vec<String> = misfits.iter().map(Misfit::terms).collect();
+    let what = format!("{}, but round_deadline is {}", terms.join(", and "), show(deadline));
+    let mut keys: Vec<String> = Vec::new();
+    for part in misfits.iter().flat_map(|misfit| &misfit.parts) {
+        let key = format!("timeouts.{}", part.key);
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    let hint = format!("write round_deadline = \"{}\" or more, or lower {}", show(longest), keys.join(", "));
+    report.error(span, what, Some(hint));
 }
 
 fn within_interval(budgets: &Budgets, deadline: Duration, root: &Table<'_>, report: &mut Report<'_>) {

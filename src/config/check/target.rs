@@ -116,10 +116,14 @@ fn service_is_known(service: &Setting<&str>, host: &Setting<String>, report: &mu
     if service::known(code) || *host != Setting::Unset {
         return;
     }
+    // `ecr` is two services: ecr.api and ecr.dkr.
+    let mut parts: Vec<&str> = service::codes().filter(|known| known.starts_with(&format!("{code}."))).collect();
+    parts.sort_unstable();
     // People copy the whole name from the console: com.amazonaws.eu-west-1.ecr.api
     let tail = service::codes().filter(|known| code.ends_with(&format!(".{known}"))).max_by_key(|known| known.len());
     let hint = match tail.filter(|_| code.contains("amazonaws.")) {
         Some(tail) => format!("write service = \"{tail}\""),
+        None if !parts.is_empty() => format!("write {}", suggest::one_of(&parts)),
         None => match suggest::nearest(code, service::codes()) {
             Some(near) => format!("did you mean \"{near}\"? else give host = \"...\" beside it"),
             None => "give host = \"...\" beside it".to_owned(),

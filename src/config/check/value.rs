@@ -162,7 +162,7 @@ pub(super) fn private_networks(value: Value<'_>, report: &mut Report<'_>) -> Opt
 
 /// An address that a name server can have.
 pub(super) fn server(value: Value<'_>, report: &mut Report<'_>) -> Option<IpAddr> {
-    let text = value.text(report)?;
+    let text = value.text_like("an IP address in quotes", |_| ADDRESS_HINT.to_owned(), report)?;
     let (what, hint) = match text.parse::<IpAddr>() {
         Ok(address) if address.is_unspecified() || address.is_multicast() || text == "255.255.255.255" => {
             (format!("{address} is no host's address"), ADDRESS_HINT.to_owned())
