@@ -30,7 +30,7 @@ impl std::error::Error for NotADuration {}
 /// # Errors
 /// Anything else, with what was probably meant: `5 sec` means `5s`.
 pub fn parse(text: &str) -> Result<Duration, NotADuration> {
-    strict(text).ok_or_else(|| NotADuration { text: text.to_owned(), meant: lenient(text).map(|meant| show(meant)) })
+    strict(text).ok_or_else(|| NotADuration { text: text.to_owned(), meant: lenient(text).map(show) })
 }
 
 /// The shortest text that [`parse`] reads as this duration, cut to the millisecond: seconds up to ten minutes, whole
@@ -42,7 +42,7 @@ pub fn show(duration: Duration) -> String {
     if millis == 0 {
         return "0s".to_owned();
     }
-    if millis % 1000 == 0 && seconds <= 600 {
+    if millis.is_multiple_of(1000) && seconds <= 600 {
         return format!("{seconds}s");
     }
     let mut rest = millis;
@@ -50,11 +50,11 @@ pub fn show(duration: Duration) -> String {
     for (unit, length) in UNITS {
         let count = rest / u128::from(length);
         // Days only when nothing else is left: `36h` says more than `1d12h`.
-        if count == 0 || (unit == "d" && rest % u128::from(length) != 0) {
+        if count == 0 || (unit == "d" && !rest.is_multiple_of(u128::from(length))) {
             continue;
         }
         rest %= u128::from(length);
-        out.push_str(&format!("{count}{unit}"));
+        out = format!("{out}{count}{unit}");
     }
     out
 }

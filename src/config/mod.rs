@@ -10,6 +10,7 @@ use crate::model::{plan::Family, target::Expect};
 mod check;
 mod diagnostic;
 pub mod duration;
+mod keys;
 mod load;
 mod raw;
 mod size;
@@ -19,8 +20,8 @@ mod syntax;
 pub use self::{
     check::{DEFAULT_TARGETS, DIMENSIONS},
     diagnostic::{Diagnostic, Severity, render},
+    keys::{SECTIONS, Section},
     load::{LoadError, Parsed, load, parse},
-    raw::{SECTIONS, Section},
 };
 
 /// The whole configuration; [`Config::default`] is what runs without a file.
@@ -239,7 +240,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             region: None,
-            interval: Duration::from_secs(60),
+            interval: Duration::from_mins(1),
             round_deadline: Duration::from_secs(10),
             confirm: 2,
             family: Family::Any,
@@ -290,7 +291,7 @@ impl Default for Tls {
     fn default() -> Self {
         Self {
             post_quantum: true,
-            expiry_warning: Duration::from_secs(14 * 24 * 3600),
+            expiry_warning: Duration::from_hours(14 * 24),
             expected_issuers: vec!["Amazon".to_owned()],
         }
     }
@@ -301,7 +302,7 @@ impl Default for CloudWatch {
         Self {
             enabled: true,
             namespace: "VpceProbe".to_owned(),
-            flush_interval: Duration::from_secs(300),
+            flush_interval: Duration::from_mins(5),
             detail: Detail::Fleet,
             endpoint_url: None,
             fips: false,

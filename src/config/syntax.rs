@@ -82,7 +82,7 @@ pub(super) fn parse<'t>(text: &'t str, report: &mut Report<'_>) -> Document<'t> 
         let span = error.span().unwrap_or(0..0);
         let (line, _) = report.line_of(span.start);
         // What follows another mistake on its line is mostly its echo; several bare values are not.
-        if told.insert(line) || error.message().starts_with(BARE) {
+        if told.insert(line) || VALUES.iter().any(|beginning| error.message().starts_with(beginning)) {
             explain(error.message(), &span, report);
         }
     }
@@ -96,7 +96,7 @@ fn unclosed(root: &DeTable<'_>, errors: &[Error]) -> Option<Range<usize>> {
     let mut open = None;
     let mut tables = vec![root];
     while let Some(table) = tables.pop() {
-        for (key, value) in table.iter() {
+        for (key, value) in table {
             let span = value.span();
             // A header's span begins before its key: that is no value that could be open.
             if key.span().end <= span.start && (span.start..=span.end).contains(&end) {

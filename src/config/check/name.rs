@@ -145,10 +145,10 @@ fn host_name(text: &str) -> Result<(), (String, String)> {
     if bare.len() < text.len() && host_name(bare).is_ok() {
         let mut hint = format!("give the bare name: host = \"{bare}\"");
         if let Some(port) = port.and_then(|port| port.parse::<u16>().ok()).filter(|port| *port != 443) {
-            hint.push_str(&format!(" and port = {port}"));
+            hint = format!("{hint} and port = {port}");
         }
         if path.starts_with('/') && path.len() > 1 {
-            hint.push_str(&format!(" and path = {}", quoted(path)));
+            hint = format!("{hint} and path = {}", quoted(path));
         }
         return wrong("is more than a host name", hint);
     }
