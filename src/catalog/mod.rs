@@ -1,4 +1,7 @@
 //! AWS's names as data: partitions, regions, service codes and the hosts that answer for them, S3 buckets.
 
+pub mod bucket;
+mod codes;
 pub mod partition;
 pub mod service;
+mod spelling;
