@@ -62,7 +62,7 @@ impl fmt::Display for Diagnostic {
             Severity::Error => "",
             Severity::Warning => "warning: ",
         };
-        let head = format!("{}:{}:{}: {label}{}", visible(&self.file), self.line, self.column, self.what);
+        let head = format!("{}:{}:{}: {label}{}", visible(&self.file), self.line, self.column, visible(&self.what));
         for line in wrapped(&head, WIDTH, 4) {
             writeln!(f, "{line}")?;
         }
@@ -74,7 +74,7 @@ impl fmt::Display for Diagnostic {
         writeln!(f, " {:gutter$} | {:indent$}{}", "", "", "^".repeat(view.carets), indent = view.indent)?;
         if let Some(instead) = &self.instead {
             let prefix = format!(" {:gutter$} = help: ", "");
-            for line in wrapped(&format!("{prefix}{instead}"), WIDTH, prefix.width()) {
+            for line in wrapped(&format!("{prefix}{}", visible(instead)), WIDTH, prefix.width()) {
                 writeln!(f, "{line}")?;
             }
         }

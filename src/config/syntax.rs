@@ -145,7 +145,8 @@ fn foreign(line: &str) -> Option<Explained> {
     if ["//", ";", "--", "/*"].iter().any(|mark| line.starts_with(mark)) {
         return Some(("this is not a comment in TOML".to_owned(), Some("begin comments with #".to_owned())));
     }
-    if line.starts_with('[') && line.ends_with("]]") && !line.starts_with("[[") && !line.contains('=') {
+    let header = line.strip_prefix('[').and_then(|rest| rest.strip_suffix("]]"));
+    if header.is_some_and(|name| !name.contains(['[', '='])) {
         return Some((
             "this header has one bracket on the left, two on the right".to_owned(),
             Some(format!("write [{line}")),
