@@ -149,10 +149,10 @@ host = "kms.corp.example"
 name = "keys"
 port = 8443
 expect = "own-vpc"
-required = true
+required = false
 path = "/ping"
 allowed_cidrs = ["fd00::/8"]
-enabled = false
+enabled = true
 [[target]]
 host = "Vault.corp.example."
 [cloudwatch]
@@ -224,10 +224,10 @@ path = "/t.prom"
                 name: some("keys"),
                 port: Some(8443),
                 expect: Some(Expect::OwnVpc),
-                required: Some(true),
+                required: Some(false),
                 path: some("/ping"),
                 allowed_cidrs: vec![net("fd00::/8")],
-                enabled: Some(false),
+                enabled: Some(true),
             },
             Target { host: some("vault.corp.example"), ..Target::default() },
         ],

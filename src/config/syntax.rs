@@ -59,7 +59,7 @@ pub(super) fn parse<'t>(text: &'t str, report: &mut Report<'_>) -> Document<'t> 
     let gaps = !report.found().is_empty();
     let (root, mut errors) = DeTable::parse_recoverable(text);
     let mut extent = if gaps || !errors.is_empty() { Extent::Gaps } else { Extent::Whole };
-    if let Some(open) = unclosed(root.get_ref(), &errors) {
+    if let Some(open) = unclosed(root.get_ref(), &errors, text) {
         // The rest of the file was swallowed as part of it: what the parser says of that is noise.
         errors.retain(|error| error.span().is_some_and(|span| span.start < open.start));
         let (what, bracket) = if text.get(open.clone()).is_some_and(|text| text.starts_with('[')) {
@@ -79,7 +79,11 @@ pub(super) fn parse<'t>(text: &'t str, report: &mut Report<'_>) -> Document<'t> 
         if report.found().len() >= MOST_TOLD {
             continue;
         }
-        let span = error.span().unwrap_or(0..0);
+        let span = match error.message() {
+            message if message.starts_with("invalid multi-line basic") => opening("\"\"\"", error, text),
+            message if message.starts_with("invalid multi-line literal") => opening("'''", error, text),
+            _ => error.span().unwrap_or(0..0),
+        };
         let (line, _) = report.line_of(span.start);
         // What follows another mistake on its line is mostly its echo; several bare values are not.
         if told.insert(line) || VALUES.iter().any(|beginning| error.message().starts_with(beginning)) {
@@ -89,19 +93,22 @@ pub(super) fn parse<'t>(text: &'t str, report: &mut Report<'_>) -> Document<'t> 
     Document { root, extent }
 }
 
+/// The quotes that open a text without an end, which the parser only misses at the end of the file.
+fn opening(quotes: &str, error: &Error, text: &str) -> Range<usize> {
+    let span = error.span().unwrap_or(0..0);
+    let open = text.get(..span.start).filter(|_| span.is_empty()).and_then(|before| before.rfind(quotes));
+    open.map_or(span, |at| at..at + quotes.len())
+}
+
 /// The bracket that opens the outermost list or table without an end.
-fn unclosed(root: &DeTable<'_>, errors: &[Error]) -> Option<Range<usize>> {
+fn unclosed(root: &DeTable<'_>, errors: &[Error], text: &str) -> Option<Range<usize>> {
     let end = errors.iter().filter(|error| UNCLOSED.iter().any(|message| error.message().starts_with(message)));
     let end = end.filter_map(Error::span).map(|span| span.start).min()?;
-    let mut open = None;
+    let mut open: Option<Range<usize>> = None;
     let mut tables = vec![root];
     while let Some(table) = tables.pop() {
         for (key, value) in table {
             let span = value.span();
-            // A header's span begins before its key: that is no value that could be open.
-            if key.span().end <= span.start && (span.start..=span.end).contains(&end) {
-                open = Some(span);
-            }
             match value.get_ref() {
                 DeValue::Table(nested) => tables.push(nested),
                 DeValue::Array(items) => tables.extend(items.iter().filter_map(|item| item.get_ref().as_table())),
@@ -109,11 +116,19 @@ fn unclosed(root: &DeTable<'_>, errors: &[Error]) -> Option<Range<usize>> {
                 | DeValue::Integer(_)
                 | DeValue::Float(_)
                 | DeValue::Boolean(_)
-                | DeValue::Datetime(_) => {}
+                | DeValue::Datetime(_) => continue,
             }
-        }
-        if open.is_some() {
-            break;
+            // A header's span begins before its key: that is no value that could be open.
+            if key.span().end > span.start {
+                continue;
+            }
+            // The parser lets a header's "]" end an open table, and misses the "}" only later.
+            let written = text.get(span.clone()).unwrap_or_default();
+            let mismatched = written.starts_with('{') && written.ends_with(']');
+            let holds = mismatched || (span.start..=span.end).contains(&end);
+            if holds && open.as_ref().is_none_or(|outer| span.start < outer.start) {
+                open = Some(span);
+            }
         }
     }
     open
@@ -215,6 +230,9 @@ fn known(message: &str, span: &Range<usize>, start: usize, text: &str, line: &st
     }
     if is("extra comma") {
         return some("a comma too many".to_owned(), "remove it");
+    }
+    if is("invalid unquoted key") && written.starts_with(':') {
+        return some("a key and its value are joined by \"=\", not by \":\"".to_owned(), "write key = value");
     }
     if is("invalid unquoted key") || is("unquoted keys cannot be empty") {
         return some("this is not a key".to_owned(), "put it in quotes; vpce-probe's own keys are made of a-z and _");

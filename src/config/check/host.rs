@@ -9,15 +9,15 @@ use super::{
 use crate::config::{
     Host,
     diagnostic::{Report, quoted},
-    raw::{Setting, Table},
+    raw::{Setting, Table, Value},
 };
 
 pub(super) fn read(table: &Table<'_>, region: &Setting<String>, report: &mut Report<'_>) -> Host {
     let instance_id = table.read("instance_id", report, |value, report| name::id(value, &["i-", "mi-"], report));
     let vpc_id = table.read("vpc_id", report, |value, report| name::id(value, &["vpc-"], report));
-    let vpc_cidrs = table.read("vpc_cidrs", report, value::networks);
+    let vpc_cidrs = table.read("vpc_cidrs", report, some_networks);
     let subnet_id = table.read("subnet_id", report, |value, report| name::id(value, &["subnet-"], report));
-    let subnet_cidrs = table.read("subnet_cidrs", report, value::networks);
+    let subnet_cidrs = table.read("subnet_cidrs", report, some_networks);
     let zone = table.read("availability_zone", report, |value, report| name::zone(value, Zone::Name, report));
     let zone_id = table.read("availability_zone_id", report, |value, report| name::zone(value, Zone::Id, report));
 
@@ -40,6 +40,17 @@ pub(super) fn read(table: &Table<'_>, region: &Setting<String>, report: &mut Rep
         availability_zone: zone.value(),
         availability_zone_id: zone_id.value(),
     }
+}
+
+/// At least one network: an empty list would mean that the VPC has none.
+fn some_networks(value: Value<'_>, report: &mut Report<'_>) -> Option<Vec<IpNet>> {
+    let networks = value::networks(value, report)?;
+    if networks.is_empty() {
+        let hint = "remove the key: IMDS is then asked; or name a network".to_owned();
+        report.error(&value.span(), format!("{} is empty", value.key), Some(hint));
+        return None;
+    }
+    Some(networks)
 }
 
 fn subnets_within_vpc(vpc: &Setting<Vec<IpNet>>, subnets: &Setting<Vec<IpNet>>, report: &mut Report<'_>) {

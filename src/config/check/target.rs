@@ -84,6 +84,11 @@ impl Entry {
             nothing_to_probe(table, &name, report);
         }
 
+        if let (Some(At { value: true, span }), Some(At { value: false, .. })) = (required.at(), enabled.at()) {
+            let hint = "remove one of them".to_owned();
+            report.warn(span, "required = true says nothing of a target that enabled = false takes out", Some(hint));
+        }
+
         let named = match (name.at(), service.at(), host.at()) {
             (Some(name), _, _) => Some(At { value: name.value.clone(), span: name.span.clone() }),
             (None, Some(service), _) => Some(At { value: service.value.to_owned(), span: service.span.clone() }),
@@ -114,6 +119,11 @@ impl Entry {
 fn service_is_known(service: &Setting<&str>, host: &Setting<String>, report: &mut Report<'_>) {
     let Some(At { value: code, span }) = service.at() else { return };
     if service::known(code) || *host != Setting::Unset {
+        return;
+    }
+    if let Some(form) = service::many_hosts(code) {
+        let what = format!("service: {} has more than one host name", quoted(code));
+        report.error(span, what, Some(format!("give the one that you use beside it: host = \"{form}\"")));
         return;
     }
     // `ecr` is two services: ecr.api and ecr.dkr.
