@@ -1,10 +1,28 @@
-//! The config file in three tiers: TOML with positions (`raw`), every mistake at once (`check`), plain values (this file).
+//! The config file in three tiers: TOML with positions (`syntax`, `raw`), every mistake at once (`check`, each a
+//! [`Diagnostic`]), plain values (this file).
 
 use std::{path::PathBuf, time::Duration};
 
 use ipnet::IpNet;
 
 use crate::model::{plan::Family, target::Expect};
+
+mod check;
+mod diagnostic;
+pub mod duration;
+mod keys;
+mod load;
+mod raw;
+mod size;
+mod suggest;
+mod syntax;
+
+pub use self::{
+    check::{DEFAULT_TARGETS, DIMENSIONS},
+    diagnostic::{Diagnostic, Severity, render},
+    keys::{SECTIONS, Section},
+    load::{LoadError, Parsed, load, parse},
+};
 
 /// The whole configuration; [`Config::default`] is what runs without a file.
 #[derive(Clone, Debug, PartialEq)]
@@ -293,7 +311,7 @@ impl Default for CloudWatch {
             fixed_dimensions: Vec::new(),
             extra_dimension_sets: Vec::new(),
             monthly_warning_usd: 5.0,
-            spool_max_size: 16 * 1024 * 1024,
+            spool_max_size: 16_000_000,
         }
     }
 }
