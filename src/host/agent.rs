@@ -94,8 +94,7 @@ fn installed(root: Root<'_>) -> Option<&'static str> {
 }
 
 /// The unit of the deb and the rpm, and snap's.
-pub(super) const UNITS: [&str; 2] =
-    ["amazon-ssm-agent.service", "snap.amazon-ssm-agent.amazon-ssm-agent.service"];
+pub(super) const UNITS: [&str; 2] = ["amazon-ssm-agent.service", "snap.amazon-ssm-agent.amazon-ssm-agent.service"];
 /// Where units lie, the strongest folder first (systemd.unit(5)).
 pub(super) const UNIT_FOLDERS: [&str; 5] = [
     "/etc/systemd/system",
@@ -156,7 +155,10 @@ mod tests {
     fn every_other_state() {
         let check = |files: &[&str], expected| assert_eq!(look(files).agent.state, expected, "{files:?}");
         check(&[&format!("{V2}/cgroup.procs=0\n")], AgentState::Running);
-        check(&[&format!("{V2}/cgroup.procs="), &format!("{V2}/cgroup.events=populated 1\nfrozen 0\n")], AgentState::Running);
+        check(
+            &[&format!("{V2}/cgroup.procs="), &format!("{V2}/cgroup.events=populated 1\nfrozen 0\n")],
+            AgentState::Running,
+        );
         check(&[&format!("{V2}/cgroup.procs="), UNIT], AgentState::Stopped);
         check(&[&format!("{V2}/cgroup.procs=")], AgentState::Stopped);
         check(&["sys/fs/cgroup/system.slice/ssh.service/cgroup.procs=1\n", UNIT], AgentState::Stopped);

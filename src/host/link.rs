@@ -55,7 +55,8 @@ pub(super) fn allowances(links: &[Link]) -> Option<Allowances> {
     if counters.is_empty() {
         return None;
     }
-    let sum = |wanted| counters.iter().filter(|(name, _)| name == wanted).fold(0, |sum: u64, (_, n)| sum.saturating_add(*n));
+    let sum =
+        |wanted| counters.iter().filter(|(name, _)| name == wanted).fold(0, |sum: u64, (_, n)| sum.saturating_add(*n));
     Some(Allowances { linklocal: sum(LINKLOCAL), conntrack: sum(CONNTRACK) })
 }
 
@@ -141,7 +142,10 @@ mod tests {
              {zero} 00 {zero} 00 {gateway} 00000400 00000001 00000000 00000003     ens5\n"
         );
         assert_eq!(default_v6(&table).as_deref(), Some("ens5"));
-        assert_eq!(default_v6(&format!("{zero} 00 {zero} 00 {zero} ffffffff 00000001 00000000 00200200       lo\n")), None);
+        assert_eq!(
+            default_v6(&format!("{zero} 00 {zero} 00 {zero} ffffffff 00000001 00000000 00200200       lo\n")),
+            None
+        );
     }
 
     proptest! {

@@ -139,7 +139,11 @@ fn put_together(facts: &mut HostFacts, query: &Query, answer: imds::Answer, vend
     facts.vpc_cidrs = if known.vpc_cidrs.is_empty() { said.vpc_cidrs } else { known.vpc_cidrs };
     facts.subnet_cidrs = if known.subnet_cidrs.is_empty() { said.subnet_cidrs } else { known.subnet_cidrs };
     facts.primary_vpc_cidr = said.primary_vpc_cidr;
-    facts.role = said.role;
+    // That nothing is there counts only from the metadata service itself.
+    facts.role = match said.role {
+        Role::Missing if answer.state == ImdsState::Garbage => Role::Unknown,
+        role @ (Role::Name(_) | Role::Missing | Role::Unknown) => role,
+    };
     facts.imds = answer.state;
     facts.on_ec2 = vendor == Vendor::Amazon || is_imds(answer.state);
     facts.problems = problems(facts, vendor);
@@ -187,7 +191,9 @@ fn vendor(root: Root<'_>) -> Vendor {
 /// Where IMDS is asked, if it is.
 fn question(query: &Query, vendor: Vendor, addresses: &[IpNet]) -> Option<Question> {
     let set = |variable| query.environment.get(variable).map(|value: &String| value.trim());
-    if query.known.is_enough() || set("AWS_EC2_METADATA_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+    if query.known.is_enough()
+        || set("AWS_EC2_METADATA_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    {
         return None;
     }
     let own = set("AWS_EC2_METADATA_SERVICE_ENDPOINT").and_then(endpoint);
@@ -248,7 +254,9 @@ fn imds_problem(state: ImdsState, vendor: Vendor) -> Option<(Cause, &'static str
     match state {
         ImdsState::Ok | ImdsState::Slow | ImdsState::NotAsked => None,
         ImdsState::Unreachable | ImdsState::Garbage if vendor == Vendor::Other => None,
-        ImdsState::Off => Some((Cause::ImdsOff, "the instance metadata service is turned off (403 to the token request)")),
+        ImdsState::Off => {
+            Some((Cause::ImdsOff, "the instance metadata service is turned off (403 to the token request)"))
+        }
         ImdsState::Unreachable => Some((Cause::ImdsUnreachable, "the instance metadata service does not answer")),
         ImdsState::Garbage => Some((
             Cause::ImdsUnreachable,

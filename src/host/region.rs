@@ -51,13 +51,14 @@ mod tests {
 
     #[test]
     fn the_first_source_wins() {
-        let check = |known, environment: &[(&str, &str)], imds, search: &[&str], expected: (Option<&str>, RegionSource)| {
-            let environment: BTreeMap<String, String> =
-                environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-            let search: Vec<String> = search.iter().map(|s| (*s).to_owned()).collect();
-            let (region, source) = choose(known, &environment, imds, &search);
-            assert_eq!((region.as_deref(), source), expected);
-        };
+        let check =
+            |known, environment: &[(&str, &str)], imds, search: &[&str], expected: (Option<&str>, RegionSource)| {
+                let environment: BTreeMap<String, String> =
+                    environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+                let search: Vec<String> = search.iter().map(|s| (*s).to_owned()).collect();
+                let (region, source) = choose(known, &environment, imds, &search);
+                assert_eq!((region.as_deref(), source), expected);
+            };
         let both = [("AWS_DEFAULT_REGION", "eu-west-3"), ("AWS_REGION", "eu-west-2")];
         let search = ["corp.example", "eu-west-5.compute.internal"];
         check(Some("eu-west-1"), &both, Some("eu-west-4"), &search, (Some("eu-west-1"), Config));
@@ -70,7 +71,8 @@ mod tests {
 
     #[test]
     fn search_domains_of_vpcs() {
-        let check = |domain: &str, expected: Option<&str>| assert_eq!(of_domain(domain).as_deref(), expected, "{domain}");
+        let check =
+            |domain: &str, expected: Option<&str>| assert_eq!(of_domain(domain).as_deref(), expected, "{domain}");
         check("ec2.internal", Some("us-east-1"));
         check("eu-west-1.compute.internal.", Some("eu-west-1"));
         check("CN-north-1.compute.internal", Some("cn-north-1"));

@@ -111,8 +111,7 @@ const RESOLV_CONF: &str = "/etc/resolv.conf";
 /// What systemd-resolved writes for those who want to pass its stub by.
 const RESOLVED_CONF: &str = "/run/systemd/resolve/resolv.conf";
 /// systemd-resolved's stub, and the one that does not validate.
-const STUBS: [IpAddr; 2] =
-    [IpAddr::V4(Ipv4Addr::new(127, 0, 0, 53)), IpAddr::V4(Ipv4Addr::new(127, 0, 0, 54))];
+const STUBS: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::new(127, 0, 0, 53)), IpAddr::V4(Ipv4Addr::new(127, 0, 0, 54))];
 const DNS: u16 = 53;
 /// glibc's `MAXNS`.
 const MOST_SERVERS: usize = 3;
@@ -138,12 +137,28 @@ mod tests {
 
     #[test]
     fn reads_what_clients_read() {
-        check("nameserver 10.0.0.2\nsearch eu-west-1.compute.internal\n", &["10.0.0.2"], &["eu-west-1.compute.internal"]);
+        check(
+            "nameserver 10.0.0.2\nsearch eu-west-1.compute.internal\n",
+            &["10.0.0.2"],
+            &["eu-west-1.compute.internal"],
+        );
         check("", &["127.0.0.1"], &[]);
         check("nameserver\nnameserver nonsense\nnameserver 1.2.3\n", &["127.0.0.1"], &[]);
-        check("nameserver 1.1.1.1\nnameserver 2.2.2.2\nnameserver 3.3.3.3\nnameserver 4.4.4.4", &["1.1.1.1", "2.2.2.2", "3.3.3.3"], &[]);
-        check("nameserver fd00:ec2::253 # the VPC's\nnameserver fe80::1%eth0\n", &["fd00:ec2::253", "fe80::1%eth0"], &[]);
-        check("# nameserver 9.9.9.9\n;nameserver 9.9.9.9\nnameservers 9.9.9.9\nnameserver\t10.0.0.2\r\n", &["10.0.0.2"], &[]);
+        check(
+            "nameserver 1.1.1.1\nnameserver 2.2.2.2\nnameserver 3.3.3.3\nnameserver 4.4.4.4",
+            &["1.1.1.1", "2.2.2.2", "3.3.3.3"],
+            &[],
+        );
+        check(
+            "nameserver fd00:ec2::253 # the VPC's\nnameserver fe80::1%eth0\n",
+            &["fd00:ec2::253", "fe80::1%eth0"],
+            &[],
+        );
+        check(
+            "# nameserver 9.9.9.9\n;nameserver 9.9.9.9\nnameservers 9.9.9.9\nnameserver\t10.0.0.2\r\n",
+            &["10.0.0.2"],
+            &[],
+        );
         check("domain a.example\nsearch b.example c.example\n", &["127.0.0.1"], &["b.example", "c.example"]);
         check("search b.example c.example\ndomain a.example\n", &["127.0.0.1"], &["a.example"]);
     }

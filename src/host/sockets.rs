@@ -43,6 +43,9 @@ fn remotes_of(table: &str) -> Vec<SocketAddr> {
 
 fn remote(text: &str) -> Option<SocketAddr> {
     let (address, port) = text.split_once(':')?;
+    if !matches!(address.len(), 8 | 32) {
+        return None;
+    }
     let bytes: Vec<u8> = address
         .as_bytes()
         .chunks(8)
@@ -71,7 +74,8 @@ mod tests {
 
     use super::remotes_of;
 
-    const HEADER: &str = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n";
+    const HEADER: &str =
+        "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n";
 
     #[cfg(target_endian = "little")]
     #[test]
@@ -80,7 +84,10 @@ mod tests {
             let found: Vec<String> = remotes_of(&format!("{HEADER}{line}\n")).iter().map(ToString::to_string).collect();
             assert_eq!(found, expected, "{line}");
         };
-        check("   0: 3200010A:C350 0A01000A:01BB 01 00000000:00000000 00:00000000 00000000     0        0 1", &["10.0.1.10:443"]);
+        check(
+            "   0: 3200010A:C350 0A01000A:01BB 01 00000000:00000000 00:00000000 00000000     0        0 1",
+            &["10.0.1.10:443"],
+        );
         check("   0: 3200010A:C350 0A01000A:01BB 06 00000000:00000000", &[]);
         check("   0: 3200010A:C350 0A01000A:0050 01 00000000:00000000", &[]);
         check("   0: 00000000:01BB 00000000:0000 0A 00000000:00000000", &[]);

@@ -40,12 +40,13 @@ pub fn interface_addresses() -> io::Result<Vec<InterfaceAddress>> {
         }
         // SAFETY: address and mask belong to the entry: each null or a socket address as long as its family says.
         let (address, mask) = unsafe { (ip(entry.ifa_addr), ip(entry.ifa_netmask)) };
-        let Some(net) = address.zip(mask).and_then(|(address, mask)| IpNet::with_netmask(address, mask).ok()) else {
+        let Some(prefixed) = address.zip(mask).and_then(|(address, mask)| IpNet::with_netmask(address, mask).ok())
+        else {
             continue;
         };
         // SAFETY: not null, checked above, and the list's names end with a zero byte.
         let name = unsafe { CStr::from_ptr(entry.ifa_name) };
-        found.push(InterfaceAddress { interface: name.to_string_lossy().into_owned(), net });
+        found.push(InterfaceAddress { interface: name.to_string_lossy().into_owned(), net: prefixed });
     }
     // SAFETY: `head` came from getifaddrs, is freed once, and nothing borrowed from the list is used afterwards.
     unsafe { libc::freeifaddrs(head) };

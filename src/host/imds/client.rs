@@ -205,7 +205,9 @@ impl HttpConnector for BoundedConnector {
             let mut response = answer.await.map_err(|error| Transport::of(&error).into_connector_error())?;
             let body = mem::replace(response.body_mut(), SdkBody::taken());
             *response.body_mut() = bounded(body).await.map_err(Transport::into_connector_error)?;
-            if let Some(token) = token.filter(|_| response.status().is_success() && response.headers().contains_key(TTL)) {
+            if let Some(token) =
+                token.filter(|_| response.status().is_success() && response.headers().contains_key(TTL))
+            {
                 token.store(true, Ordering::Relaxed);
             }
             Ok(response)

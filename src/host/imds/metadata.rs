@@ -246,10 +246,18 @@ mod tests {
         for bad in ["<html>", "EU-WEST-1", "eu_west_1", "eu-west-1 eu-west-2", "é", &"a".repeat(101)] {
             check(&Item::Region, bad, None);
         }
-        check(&Item::Macs, "0a:1b:2c:3d:4e:5f/\n0a:1b:2c:3d:4e:60/", Some(&["0a:1b:2c:3d:4e:5f/", "0a:1b:2c:3d:4e:60/"]));
+        check(
+            &Item::Macs,
+            "0a:1b:2c:3d:4e:5f/\n0a:1b:2c:3d:4e:60/",
+            Some(&["0a:1b:2c:3d:4e:5f/", "0a:1b:2c:3d:4e:60/"]),
+        );
         check(&Item::Macs, "../../", None);
         check(&Item::Role, "my-role_1@x", Some(&["my-role_1@x"]));
-        check(&Item::Interface(String::new(), Fact::VpcCidrs), "10.0.0.0/16\n100.64.0.0/16", Some(&["10.0.0.0/16", "100.64.0.0/16"]));
+        check(
+            &Item::Interface(String::new(), Fact::VpcCidrs),
+            "10.0.0.0/16\n100.64.0.0/16",
+            Some(&["10.0.0.0/16", "100.64.0.0/16"]),
+        );
         check(&Item::Interface(String::new(), Fact::VpcCidrs), "10.0.0.0/33", None);
     }
 
@@ -258,7 +266,8 @@ mod tests {
     }
 
     fn interface(mac: &str, vpc: &str, cidrs: &str, subnet: &str) -> Vec<(Item, Vec<String>)> {
-        let item = |fact, text: &str| (Item::Interface(mac.to_owned(), fact), text.split(' ').map(str::to_owned).collect());
+        let item =
+            |fact, text: &str| (Item::Interface(mac.to_owned(), fact), text.split(' ').map(str::to_owned).collect());
         vec![
             item(Fact::VpcId, vpc),
             item(Fact::VpcCidrs, cidrs),

@@ -17,12 +17,12 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
+pub(super) use self::metadata::{Metadata, is_region};
 use self::{
     client::{Asker, NoToken, Reply},
     metadata::{Answers, Item},
     plain::Plain,
 };
-pub(super) use self::metadata::{Metadata, is_region};
 use crate::model::host::ImdsState;
 
 /// What IMDS said, and how.

@@ -37,13 +37,34 @@ async fn exchange(endpoint: SocketAddr, path: &str) -> io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect(endpoint).await?;
     let request = format!("GET {path} HTTP/1.0\r\nHost: {endpoint}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
+    let mut stream = stream.take(MOST);
     let mut answer = Vec::new();
-    stream.take(MOST).read_to_end(&mut answer).await?;
+    // Some servers leave the connection open, asked to or not: the answer's own length says when it is whole.
+    while !is_whole(&answer) {
+        if stream.read_buf(&mut answer).await? == 0 {
+            break;
+        }
+    }
     Ok(answer)
 }
 
+/// Whether nothing more is to come, or to be wanted.
+fn is_whole(bytes: &[u8]) -> bool {
+    let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
+    let mut response = httparse::Response::new(&mut headers);
+    match response.parse(bytes) {
+        Ok(httparse::Status::Partial) => false,
+        Ok(httparse::Status::Complete(head)) => {
+            let length = response.headers.iter().find(|header| header.name.eq_ignore_ascii_case("content-length"));
+            let length = length.and_then(|header| std::str::from_utf8(header.value).ok()?.trim().parse::<usize>().ok());
+            response.code != Some(200) || length.is_some_and(|length| bytes.len() >= head.saturating_add(length))
+        }
+        Err(_) => true,
+    }
+}
+
 fn read(bytes: &[u8]) -> Plain {
-    let mut headers = [httparse::EMPTY_HEADER; 64];
+    let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
     let mut response = httparse::Response::new(&mut headers);
     let Ok(httparse::Status::Complete(head)) = response.parse(bytes) else { return Plain::Garbled };
     let Some(status) = response.code else { return Plain::Garbled };
@@ -51,13 +72,14 @@ fn read(bytes: &[u8]) -> Plain {
     Plain::Status(status, String::from_utf8_lossy(body).trim().to_owned())
 }
 
+const MOST_HEADERS: usize = 64;
 const MOST: u64 = 16 * 1024;
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Plain, read};
+    use super::{Plain, is_whole, read};
 
     #[test]
     fn reads_status_and_body() {
@@ -68,10 +90,22 @@ mod tests {
         check("SSH-2.0-OpenSSH_9.6\r\n", Plain::Garbled);
     }
 
+    #[test]
+    fn knows_when_an_answer_is_whole() {
+        let check = |text: &str, expected| assert_eq!(is_whole(text.as_bytes()), expected, "{text}");
+        check("", false);
+        check("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab", false);
+        check("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", true);
+        check("HTTP/1.0 200 OK\r\n\r\nabc", false);
+        check("HTTP/1.1 401 Unauthorized\r\nContent-Length: 300\r\n\r\n", true);
+        check("SSH-2.0-OpenSSH_9.6\r\n", true);
+    }
+
     proptest! {
         #[test]
         fn never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = read(&bytes);
+            let _ = is_whole(&bytes);
             let _ = read(&[b"HTTP/1.1 200 OK\r\n\r\n", bytes.as_slice()].concat());
         }
     }

@@ -41,7 +41,8 @@ enum Whose {
 
 fn settings(environment: &Environment, origin: &str, whose: Whose) -> Vec<Proxy> {
     // Upper case first, as Go does.
-    let no_proxy = ["NO_PROXY", "no_proxy"].iter().find_map(|name| environment.get(*name).filter(|list| !list.is_empty()));
+    let no_proxy =
+        ["NO_PROXY", "no_proxy"].iter().find_map(|name| environment.get(*name).filter(|list| !list.is_empty()));
     let no_proxy: Vec<String> = no_proxy
         .map(|list| list.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(str::to_owned))
         .into_iter()
@@ -186,7 +187,9 @@ mod tests {
         check("u:secret@proxy", Some(("http://u:***@proxy:80", "proxy", 80)));
         check("http://u@proxy", Some(("http://u@proxy:80", "proxy", 80)));
         check("http://u:@proxy", Some(("http://u:***@proxy:80", "proxy", 80)));
-        for bad in ["", "http://", "ftp://proxy", "http://proxy:99999", "http://pro xy", "http://<html>", "http://:3128"] {
+        for bad in
+            ["", "http://", "ftp://proxy", "http://proxy:99999", "http://pro xy", "http://<html>", "http://:3128"]
+        {
             check(bad, None);
         }
     }
@@ -212,7 +215,8 @@ mod tests {
 
     #[test]
     fn both_spellings_of_one_setting_count_once() {
-        let both = environment(&[("https_proxy", "http://p:1"), ("HTTPS_PROXY", "http://p:1"), ("ALL_PROXY", "http://p:1")]);
+        let both =
+            environment(&[("https_proxy", "http://p:1"), ("HTTPS_PROXY", "http://p:1"), ("ALL_PROXY", "http://p:1")]);
         let found = read(Root::new(Path::new("/nonexistent")), &both, &[]);
         let variables: Vec<&str> = found.iter().map(|p| p.variable.as_str()).collect();
         assert_eq!(variables, ["HTTPS_PROXY", "ALL_PROXY"]);

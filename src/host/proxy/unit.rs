@@ -1,7 +1,7 @@
 //! The environment that systemd gives to amazon-ssm-agent: its units' `Environment=` and `EnvironmentFile=`
 //! (systemd.exec(5)), as the files say; a daemon-reload or a restart may still be due.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ffi::OsStr, path::Path};
 
 use super::Environment;
 use crate::host::{
@@ -66,9 +66,11 @@ fn files(root: Root<'_>, unit: &str) -> Vec<String> {
     let mut drop_ins: BTreeMap<String, String> = BTreeMap::new();
     for folder in UNIT_FOLDERS {
         let folder = format!("{folder}/{unit}.d");
-        for name in root.names(&folder).into_iter().filter(|name| name.ends_with(".conf")) {
+        for name in root.names(&folder) {
             let path = format!("{folder}/{name}");
-            drop_ins.entry(name).or_insert(path);
+            if Path::new(&path).extension() == Some(OsStr::new("conf")) {
+                drop_ins.entry(name).or_insert(path);
+            }
         }
     }
     own.into_iter().chain(drop_ins.into_values().take(MOST_FILES)).collect()
