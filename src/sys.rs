@@ -1,1 +1,9 @@
-//! What only the C library offers: the one module that may hold `unsafe`.
+//! What only the C library offers: the one module (with its folder) that may hold `unsafe`.
+
+mod ethtool;
+mod interfaces;
+
+pub use self::{
+    ethtool::driver_counters,
+    interfaces::{InterfaceAddress, interface_addresses},
+};
