@@ -215,6 +215,10 @@ pub struct HostFacts {
     /// Proxy settings found.
     #[serde(default)]
     pub proxies: Vec<Proxy>,
+    /// The far ends of this host's established TCP connections (`/proc/net/tcp`, `/proc/net/tcp6`): whom the SSM agent
+    /// talks to. Empty where that cannot be read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub established: Vec<SocketAddr>,
     /// Drops by allowance, where the driver shows them.
     #[serde(default)]
     pub allowances: Option<Allowances>,
