@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
 
-use super::{units::Millis, verdict::Problem};
+use super::{no_proxy, units::Millis, verdict::Problem};
 
 /// Where the region came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
@@ -144,6 +144,14 @@ pub struct Proxy {
     pub no_proxy: Vec<String>,
 }
 
+impl Proxy {
+    /// Whether a client that obeys this setting asks the proxy for `host` at `port`: its `no_proxy` does not cover it.
+    #[must_use]
+    pub fn applies_to(&self, host: &str, port: u16) -> bool {
+        !no_proxy::covers(&self.no_proxy, host, port)
+    }
+}
+
 /// Packets that the ENA driver says were dropped by the instance's allowances, since boot
 /// (EC2 User Guide, "Monitor network performance for ENA settings").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
@@ -215,10 +223,10 @@ pub struct HostFacts {
     /// Proxy settings found.
     #[serde(default)]
     pub proxies: Vec<Proxy>,
-    /// The far ends of this host's established TCP connections (`/proc/net/tcp`, `/proc/net/tcp6`): whom the SSM agent
-    /// talks to. Empty where that cannot be read.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub established: Vec<SocketAddr>,
+    /// Remote ends, port 443, of the TCP connections that are established on this host, whoever holds them. `None` where
+    /// nobody can tell: `Some` without the endpoint's addresses means that no connection to it exists.
+    #[serde(default)]
+    pub established: Option<Vec<SocketAddr>>,
     /// Drops by allowance, where the driver shows them.
     #[serde(default)]
     pub allowances: Option<Allowances>,

@@ -2,6 +2,7 @@
 
 pub mod cause;
 pub mod host;
+pub mod no_proxy;
 pub mod observation;
 pub mod plan;
 pub mod round;
