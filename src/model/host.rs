@@ -144,6 +144,20 @@ pub struct Proxy {
     pub no_proxy: Vec<String>,
 }
 
+impl Proxy {
+    /// Whether the setting covers `host`: no entry of `no_proxy` is `*`, the host itself, or a domain that it lies in.
+    #[must_use]
+    pub fn applies_to(&self, host: &str) -> bool {
+        let host = host.to_ascii_lowercase();
+        !self.no_proxy.iter().map(|entry| entry.trim().to_ascii_lowercase()).any(|entry| {
+            let domain = entry.trim_start_matches('*').trim_start_matches('.');
+            entry == "*"
+                || (!domain.is_empty()
+                    && (host == domain || host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'))))
+        })
+    }
+}
+
 /// Packets that the ENA driver says were dropped by the instance's allowances, since boot
 /// (EC2 User Guide, "Monitor network performance for ENA settings").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
