@@ -302,3 +302,40 @@ impl ServerCertVerifier for Recorder {
         self.verifier.supported_verify_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{TlsNotes, provider};
+    use crate::{
+        model::{cause::Cause, observation::Outcome, plan::TlsPlan},
+        probe::trail::{Ended, Notes as _},
+    };
+
+    #[test]
+    fn the_key_shares_are_ours_whatever_cargo_unifies() {
+        let check = |post_quantum: bool, expected: &[&str]| {
+            let plan = TlsPlan {
+                post_quantum,
+                extra_ca_file: None,
+                expiry_warning: Duration::ZERO,
+                expected_issuers: Vec::new(),
+            };
+            let groups: Vec<String> =
+                provider(&plan).kx_groups.iter().map(|group| format!("{:?}", group.name())).collect();
+            assert_eq!(groups, expected);
+        };
+        check(true, &["X25519MLKEM768", "X25519", "secp256r1", "secp384r1"]);
+        check(false, &["X25519", "secp256r1", "secp384r1"]);
+    }
+
+    #[test]
+    fn a_handshake_that_never_began_claims_nothing() {
+        let notes = TlsNotes::new(time::OffsetDateTime::UNIX_EPOCH);
+        assert_eq!(notes.timed_out(Duration::from_secs(5)).cause, Cause::TlsTimeout);
+        let outcome = Outcome::Failed(Cause::NotFinished);
+        let record = notes.record(Ended { outcome, elapsed_ms: Duration::ZERO.into(), detail: None, errno: None });
+        assert_eq!((record.issuer, record.chain_bytes, record.hello_bytes), (None, None, None));
+    }
+}

@@ -31,22 +31,22 @@ use vpce_probe::{
 
 use crate::pki::Identity;
 
-pub const HOST: &str = "ssm.eu-west-1.amazonaws.com";
+pub(crate) const HOST: &str = "ssm.eu-west-1.amazonaws.com";
 
 /// Names and what they resolve to.
-pub type Zone = BTreeMap<String, Vec<IpAddr>>;
+pub(crate) type Zone = BTreeMap<String, Vec<IpAddr>>;
 
 /// A zone in which [`HOST`] is 127.0.0.1.
-pub fn local() -> Zone {
+pub(crate) fn local() -> Zone {
     zone(&[(HOST, &["127.0.0.1"])])
 }
 
-pub fn zone(entries: &[(&str, &[&str])]) -> Zone {
+pub(crate) fn zone(entries: &[(&str, &[&str])]) -> Zone {
     let address = |text: &&str| text.parse().expect("an address");
     entries.iter().map(|(name, list)| ((*name).to_owned(), list.iter().map(address).collect())).collect()
 }
 
-pub fn target(host: &str, port: u16) -> Target {
+pub(crate) fn target(host: &str, port: u16) -> Target {
     Target {
         name: host.split('.').next().unwrap_or(host).to_owned(),
         service: None,
@@ -60,7 +60,7 @@ pub fn target(host: &str, port: u16) -> Target {
 }
 
 /// A plan with budgets short enough for a test.
-pub fn plan(targets: Vec<Target>, ca: &tempfile::NamedTempFile) -> Plan {
+pub(crate) fn plan(targets: Vec<Target>, ca: &tempfile::NamedTempFile) -> Plan {
     Plan {
         region: Some("eu-west-1".to_owned()),
         targets,
@@ -86,18 +86,23 @@ pub fn plan(targets: Vec<Target>, ca: &tempfile::NamedTempFile) -> Plan {
 }
 
 /// One round of `plan` with the names of `zone`.
-pub async fn round(plan: Plan, zone: Zone) -> Vec<Observation> {
+pub(crate) async fn round(plan: Plan, zone: Zone) -> Vec<Observation> {
     round_with(plan, zone, &[], &|_| {}).await
 }
 
-pub async fn round_with(mut plan: Plan, zone: Zone, proxies: &[Proxy], done: &dyn Fn(usize)) -> Vec<Observation> {
+pub(crate) async fn round_with(
+    mut plan: Plan,
+    zone: Zone,
+    proxies: &[Proxy],
+    done: &dyn Fn(usize),
+) -> Vec<Observation> {
     plan.dns.servers = vec![NameServer { address: name_server(zone).await, behind: None }];
     let prober = Prober::new(&plan).expect("a trust store");
     prober.round(&plan, proxies, Instant::now() + plan.round_deadline, done).await
 }
 
 /// The one address of the one target of `plan`.
-pub async fn one(plan: Plan) -> AddressRecord {
+pub(crate) async fn one(plan: Plan) -> AddressRecord {
     let mut seen = round(plan, local()).await;
     assert_eq!(seen.len(), 1);
     let observation = seen.remove(0);
@@ -107,7 +112,7 @@ pub async fn one(plan: Plan) -> AddressRecord {
 }
 
 /// A name server for `zone`; other names do not exist.
-pub async fn name_server(zone: Zone) -> SocketAddr {
+pub(crate) async fn name_server(zone: Zone) -> SocketAddr {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
     let address = socket.local_addr().expect("its address");
     tokio::spawn(async move {
@@ -145,7 +150,7 @@ fn answer(zone: &Zone, question: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// A server on 127.0.0.1 that does `serve` with each connection; its port.
-pub async fn server<F>(serve: impl Fn(TcpStream) -> F + Send + 'static) -> u16
+pub(crate) async fn server<F>(serve: impl Fn(TcpStream) -> F + Send + 'static) -> u16
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -160,11 +165,11 @@ where
 }
 
 /// TLS 1.2 and 1.3 with `identity`, tickets on, as servers do.
-pub fn tls(identity: Identity) -> ServerConfig {
+pub(crate) fn tls(identity: Identity) -> ServerConfig {
     versions(identity, rustls::ALL_VERSIONS)
 }
 
-pub fn versions(identity: Identity, versions: &[&'static rustls::SupportedProtocolVersion]) -> ServerConfig {
+pub(crate) fn versions(identity: Identity, versions: &[&'static rustls::SupportedProtocolVersion]) -> ServerConfig {
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_protocol_versions(versions)
         .expect("versions")
@@ -177,7 +182,7 @@ pub fn versions(identity: Identity, versions: &[&'static rustls::SupportedProtoc
 }
 
 /// A TLS server that does `serve` with each session; its port.
-pub async fn tls_server<F>(
+pub(crate) async fn tls_server<F>(
     config: ServerConfig,
     serve: impl Fn(TlsStream<TcpStream>) -> F + Clone + Send + 'static,
 ) -> u16
@@ -198,7 +203,7 @@ where
 }
 
 /// A TLS server that reads a request, says `answer` and closes.
-pub async fn web_server(config: ServerConfig, answer: impl Into<Vec<u8>>) -> u16 {
+pub(crate) async fn web_server(config: ServerConfig, answer: impl Into<Vec<u8>>) -> u16 {
     let answer: Arc<[u8]> = answer.into().into();
     tls_server(config, move |mut session| {
         let answer = Arc::clone(&answer);
@@ -212,7 +217,7 @@ pub async fn web_server(config: ServerConfig, answer: impl Into<Vec<u8>>) -> u16
 }
 
 /// Everything up to the empty line.
-pub async fn read_request<S: tokio::io::AsyncRead + Unpin>(stream: &mut S) -> String {
+pub(crate) async fn read_request<S: tokio::io::AsyncRead + Unpin>(stream: &mut S) -> String {
     let mut request = Vec::new();
     while !request.ends_with(b"\r\n\r\n") {
         match stream.read_u8().await {
@@ -224,12 +229,12 @@ pub async fn read_request<S: tokio::io::AsyncRead + Unpin>(stream: &mut S) -> St
 }
 
 /// Something that servers write down and tests read.
-pub type Log<T> = Arc<Mutex<Vec<T>>>;
+pub(crate) type Log<T> = Arc<Mutex<Vec<T>>>;
 
-pub fn read<T: Clone>(log: &Log<T>) -> Vec<T> {
+pub(crate) fn read<T: Clone>(log: &Log<T>) -> Vec<T> {
     log.lock().expect("not poisoned").clone()
 }
 
-pub fn write<T>(log: &Log<T>, entry: T) {
+pub(crate) fn write<T>(log: &Log<T>, entry: T) {
     log.lock().expect("not poisoned").push(entry);
 }

@@ -4,6 +4,7 @@ mod bed;
 mod pki;
 
 mod http;
+mod limits;
 mod proxy;
 mod round;
 mod tls;

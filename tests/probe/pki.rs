@@ -9,37 +9,37 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use time::{Duration, OffsetDateTime};
 
 /// What a server shows.
-pub struct Identity {
-    pub chain: Vec<CertificateDer<'static>>,
-    pub key: PrivateKeyDer<'static>,
+pub(crate) struct Identity {
+    pub(crate) chain: Vec<CertificateDer<'static>>,
+    pub(crate) key: PrivateKeyDer<'static>,
 }
 
 /// Days from now until a certificate begins and ends to live.
 #[derive(Clone, Copy)]
-pub struct Life(pub i64, pub i64);
+pub(crate) struct Life(pub(crate) i64, pub(crate) i64);
 
-pub const ALIVE: Life = Life(-10, 90);
-pub const EXPIRED: Life = Life(-10, -3);
-pub const UNBORN: Life = Life(5, 90);
+pub(crate) const ALIVE: Life = Life(-10, 90);
+pub(crate) const EXPIRED: Life = Life(-10, -3);
+pub(crate) const UNBORN: Life = Life(5, 90);
 
 /// An authority that signs.
-pub struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    pub fn root(name: &str) -> Self {
+    pub(crate) fn root(name: &str) -> Self {
         Self(CertifiedIssuer::self_signed(authority(name, ALIVE), key()).expect("a root"))
     }
 
-    pub fn intermediate(&self, name: &str, life: Life) -> Self {
+    pub(crate) fn intermediate(&self, name: &str, life: Life) -> Self {
         Self(CertifiedIssuer::signed_by(authority(name, life), key(), &self.0).expect("an intermediate"))
     }
 
-    pub fn der(&self) -> CertificateDer<'static> {
+    pub(crate) fn der(&self) -> CertificateDer<'static> {
         self.0.der().clone()
     }
 
     /// A server's certificate for `names`, with `sent` behind it.
-    pub fn identity(&self, names: &[&str], life: Life, sent: &[&Self]) -> Identity {
+    pub(crate) fn identity(&self, names: &[&str], life: Life, sent: &[&Self]) -> Identity {
         let key = key();
         let leaf = params("server", names, life).signed_by(&key, &self.0).expect("a leaf");
         let chain = std::iter::once(leaf.der().clone()).chain(sent.iter().map(|authority| authority.der())).collect();
@@ -47,17 +47,20 @@ impl Authority {
     }
 
     /// The authority as a file, for `extra_ca_file`.
-    pub fn file(&self) -> tempfile::NamedTempFile {
+    pub(crate) fn file(&self) -> tempfile::NamedTempFile {
         let mut file = tempfile::NamedTempFile::new().expect("a file");
         file.write_all(self.0.pem().as_bytes()).expect("written");
         file
     }
 }
 
-pub fn self_signed(names: &[&str]) -> Identity {
+pub(crate) fn self_signed(names: &[&str]) -> Identity {
     let key = key();
     let leaf = params("selfish", names, ALIVE).self_signed(&key).expect("a certificate");
-    Identity { chain: vec![leaf.der().clone()], key: PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())) }
+    Identity {
+        chain: vec![leaf.der().clone()],
+        key: PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())),
+    }
 }
 
 fn key() -> KeyPair {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokio::{
-    io::{AsyncWriteExt as _, copy_bidirectional},
+    io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional},
     net::{TcpListener, TcpStream},
 };
 use tokio_rustls::TlsAcceptor;
@@ -124,9 +124,14 @@ async fn a_proxy_that_does_not_work_says_why() {
     check("http", closed_port().await, None, "ECONNREFUSED").await;
     check("socks5", closed_port().await, None, "not tried").await;
     // The scheme says https and the proxy is a plain one.
-    check("https", says(b"HTTP/1.1 400 Bad Request\r\n\r\n").await, None, "does not speak TLS").await;
+    let plain = server(|mut stream| async move {
+        let _ = stream.read(&mut [0; 2_000]).await;
+        let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+    });
+    check("https", plain.await, None, "does not speak TLS").await;
     // A proxy that says yes to everything, with nothing behind it.
-    check("http", says(b"HTTP/1.1 200 OK\r\n\r\n").await, Some(200), "TLS with ssm.eu-west-1.amazonaws.com through").await;
+    check("http", says(b"HTTP/1.1 200 OK\r\n\r\n").await, Some(200), "TLS with ssm.eu-west-1.amazonaws.com through")
+        .await;
     // One that inspects.
     let foreign = Authority::root("Inspection Root");
     let (port, _) = forwarder(web_server(tls(foreign.identity(&[HOST], ALIVE, &[])), EMPTY).await).await;

@@ -2,7 +2,10 @@
 
 use std::{cell::RefCell, time::Duration};
 
-use tokio::{net::TcpStream, time::Instant};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::Instant,
+};
 use vpce_probe::{
     model::{
         cause::Cause,
@@ -14,7 +17,7 @@ use vpce_probe::{
 };
 
 use crate::{
-    bed::{self, HOST, local, one, plan, round, round_with, server, target, tls, web_server, zone},
+    bed::{HOST, local, one, plan, round, round_with, server, target, tls, web_server, zone},
     pki::{ALIVE, Authority},
 };
 
@@ -32,7 +35,10 @@ async fn mute() -> u16 {
     .await
 }
 
-fn outcomes(seen: &Observation) -> Vec<(String, Option<Outcome>, Option<Outcome>, Option<Outcome>)> {
+/// The address, and the outcomes of connect, TLS and HTTP.
+type Stages = (String, Option<Outcome>, Option<Outcome>, Option<Outcome>);
+
+fn outcomes(seen: &Observation) -> Vec<Stages> {
     seen.addresses
         .iter()
         .map(|record| {
@@ -122,24 +128,37 @@ async fn more_addresses_than_slots_are_all_probed() {
 }
 
 #[tokio::test]
-async fn a_target_without_slots_left_is_not_finished() {
+async fn many_targets_are_probed_side_by_side() {
     let root = Authority::root("Example Root");
     let ca = root.file();
-    let port = {
-        let silent = bed::tls_server(tls(root.identity(&[HOST], ALIVE, &[])), |session| async move {
-            let _held = session;
-            std::future::pending::<()>().await;
-        });
-        silent.await
-    };
-    // One server, asked 20 times over its one address by 20 targets' worth of names, is within every bound.
+    let dead = mute().await;
     let names: Vec<String> = (0..20).map(|index| format!("n{index}.example")).collect();
     let entries: Vec<(&str, &[&str])> = names.iter().map(|name| (name.as_str(), ["127.0.0.1"].as_slice())).collect();
-    let targets: Vec<Target> = names.iter().map(|name| target(name, port)).collect();
+    let targets: Vec<Target> = names.iter().map(|name| target(name, dead)).collect();
     let start = Instant::now();
     let seen = round(plan(targets, &ca), zone(&entries)).await;
-    assert!(start.elapsed() < Duration::from_secs(4), "side by side, not one after another");
-    assert!(seen.iter().all(|observation| observation.addresses.len() == 1));
+    assert!(start.elapsed() < Duration::from_millis(2_000), "20 time-outs of 1.2 s took {:?}", start.elapsed());
+    assert!(seen.iter().all(|observation| observation.addresses[0].tls.is_some()));
+}
+
+#[tokio::test]
+async fn an_address_without_its_turn_is_not_finished() {
+    let root = Authority::root("Example Root");
+    let ca = root.file();
+    let listener = TcpListener::bind("0.0.0.0:0").await.expect("a port");
+    let port = listener.local_addr().expect("its address").port();
+    let many: Vec<String> = (2..22).map(|last| format!("127.0.9.{last}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let mut plan = plan(vec![target(HOST, port)], &ca);
+    plan.round_deadline = Duration::from_millis(500);
+    let seen = round(plan, zone(&[(HOST, &many)])).await;
+    let unfinished = Some(Outcome::Failed(Cause::NotFinished));
+    let (begun, waiting): (Vec<_>, Vec<_>) =
+        outcomes(&seen[0]).into_iter().partition(|stages| stages.1 == Some(Outcome::Ok));
+    assert_eq!((begun.len(), waiting.len()), (16, 4));
+    assert!(begun.iter().all(|stages| stages.2 == unfinished));
+    assert!(waiting.iter().all(|stages| stages.1 == unfinished && stages.2.is_none()));
+    drop(listener);
 }
 
 #[tokio::test]

@@ -257,7 +257,10 @@ fn unknown_issuer_words(leaf: &Certificate, last: &Certificate, sent: u32, trust
         1 => "the server sent no certificate but its own".to_owned(),
         more => format!("none of the {more} certificates that the server sent is its issuer's"),
     };
-    format!("a missing intermediate: {sent}, and its issuer {issuer} is no authority that this host trusts")
+    format!(
+        "a missing intermediate, or an authority that this host does not trust: {sent}, and its issuer {issuer} is not \
+         in the trust store"
+    )
 }
 
 /// The alert's name in the TLS specification.
@@ -267,4 +270,193 @@ fn alert_name(alert: AlertDescription) -> String {
 
 fn first_line(heard: &[u8]) -> &[u8] {
     heard.split(|byte| *byte == b'\n').next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashSet, io, sync::Arc};
+
+    use rustix::io::Errno;
+    use rustls::{
+        AlertDescription, CertRevocationListError, CertificateError, ContentType, Error, HandshakeType,
+        InconsistentKeys, InvalidMessage, OtherError, PeerIncompatible, PeerMisbehaved,
+        pki_types::{ServerName, UnixTime},
+    };
+    use time::OffsetDateTime;
+
+    use super::{Scene, Spoke, cause, certificate_cause, read, transport};
+    use crate::{
+        model::{
+            cause::{Cause, Scope, Stage},
+            observation::Failure,
+        },
+        probe::trail::Stop,
+    };
+
+    fn other() -> OtherError {
+        OtherError(Arc::new(io::Error::other("anything")))
+    }
+
+    /// Every variant of [`CertificateError`], and its cause.
+    fn certificate_faults() -> Vec<(CertificateError, Cause)> {
+        let time = UnixTime::since_unix_epoch(std::time::Duration::from_hours(500_000));
+        let expected = ServerName::try_from("a.example").expect("a name");
+        let untrusted = [
+            CertificateError::BadEncoding,
+            CertificateError::Revoked,
+            CertificateError::UnhandledCriticalExtension,
+            CertificateError::UnknownIssuer,
+            CertificateError::UnknownRevocationStatus,
+            CertificateError::ExpiredRevocationList,
+            CertificateError::ExpiredRevocationListContext { time, next_update: time },
+            CertificateError::BadSignature,
+            CertificateError::UnsupportedSignatureAlgorithmContext {
+                signature_algorithm_id: Vec::new(),
+                supported_algorithms: Vec::new(),
+            },
+            CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext {
+                signature_algorithm_id: Vec::new(),
+                public_key_algorithm_id: Vec::new(),
+            },
+            CertificateError::InvalidPurpose,
+            CertificateError::InvalidPurposeContext {
+                required: rustls::ExtendedKeyPurpose::ServerAuth,
+                presented: Vec::new(),
+            },
+            CertificateError::InvalidOcspResponse,
+            CertificateError::ApplicationVerificationFailure,
+            CertificateError::Other(other()),
+        ];
+        let mut faults: Vec<_> = untrusted.into_iter().map(|fault| (fault, Cause::TlsUntrusted)).collect();
+        faults.extend([
+            (CertificateError::Expired, Cause::TlsExpired),
+            (CertificateError::ExpiredContext { time, not_after: time }, Cause::TlsExpired),
+            (CertificateError::NotValidYet, Cause::TlsNotYetValid),
+            (CertificateError::NotValidYetContext { time, not_before: time }, Cause::TlsNotYetValid),
+            (CertificateError::NotValidForName, Cause::TlsWrongName),
+            (CertificateError::NotValidForNameContext { expected, presented: Vec::new() }, Cause::TlsWrongName),
+        ]);
+        faults
+    }
+
+    /// Every variant of [`Error`] but alerts and certificates, and its cause; `None`: our own fault.
+    fn errors() -> Vec<(Error, Option<Cause>)> {
+        let protocol = Some(Cause::TlsProtocol);
+        vec![
+            (
+                Error::InappropriateMessage { expect_types: Vec::new(), got_type: ContentType::ApplicationData },
+                protocol,
+            ),
+            (
+                Error::InappropriateHandshakeMessage { expect_types: Vec::new(), got_type: HandshakeType::Finished },
+                protocol,
+            ),
+            (Error::InvalidEncryptedClientHello(rustls::EncryptedClientHelloError::NoCompatibleConfig), protocol),
+            (Error::InvalidMessage(InvalidMessage::InvalidContentType), protocol),
+            (Error::InvalidMessage(InvalidMessage::MessageTooLarge), protocol),
+            (Error::NoCertificatesPresented, protocol),
+            (Error::DecryptError, protocol),
+            (Error::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13), protocol),
+            (Error::PeerIncompatible(PeerIncompatible::NoCipherSuitesInCommon), protocol),
+            (Error::PeerMisbehaved(PeerMisbehaved::AttemptedDowngradeToTls12WhenTls13IsSupported), protocol),
+            (Error::PeerSentOversizedRecord, protocol),
+            (Error::NoApplicationProtocol, protocol),
+            (Error::InconsistentKeys(InconsistentKeys::Unknown), protocol),
+            (Error::Other(other()), protocol),
+            (Error::InvalidCertRevocationList(CertRevocationListError::BadSignature), Some(Cause::TlsUntrusted)),
+            (Error::UnsupportedNameType, None),
+            (Error::EncryptError, None),
+            (Error::General("anything".to_owned()), None),
+            (Error::FailedToGetCurrentTime, None),
+            (Error::FailedToGetRandomBytes, None),
+            (Error::HandshakeNotComplete, None),
+            (Error::BadMaxFragmentSize, None),
+        ]
+    }
+
+    fn scene<'a>(heard: &'a [u8], trusted: &'a HashSet<Vec<u8>>) -> Scene<'a> {
+        Scene { host: "a.example", now: OffsetDateTime::UNIX_EPOCH, heard, sent: &[], trusted, apart_from_dates: None }
+    }
+
+    #[test]
+    fn every_certificate_fault_has_one_cause() {
+        for (fault, expected) in certificate_faults() {
+            assert_eq!(certificate_cause(&fault), expected, "{fault:?}");
+            assert_eq!(cause(&Error::InvalidCertificate(fault.clone()), Spoke::Tls), Some(expected), "{fault:?}");
+        }
+    }
+
+    #[test]
+    fn every_error_has_one_cause() {
+        for (error, expected) in errors() {
+            assert_eq!(cause(&error, Spoke::Tls), expected, "{error:?}");
+            assert_eq!(cause(&error, Spoke::Nothing), expected, "{error:?}");
+            assert_eq!(cause(&error, Spoke::Other), Some(Cause::TlsNotTls), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn every_alert_has_one_cause() {
+        for number in 0..=u8::MAX {
+            let alert = AlertDescription::from(number);
+            let expected = if number == 0 { Cause::TlsClosed } else { Cause::TlsProtocol };
+            assert_eq!(cause(&Error::AlertReceived(alert), Spoke::Tls), Some(expected), "{alert:?}");
+        }
+    }
+
+    #[test]
+    fn every_failure_is_of_the_stage_and_says_something() {
+        let trusted = HashSet::new();
+        let alerts = (0..=u8::MAX).map(|number| Error::AlertReceived(AlertDescription::from(number)));
+        let faults = certificate_faults().into_iter().map(|(fault, _)| Error::InvalidCertificate(fault));
+        let errors = errors().into_iter().map(|(error, _)| error);
+        for error in alerts.chain(faults).chain(errors) {
+            for heard in [b"".as_slice(), b"\x16\x03\x03", b"SSH-2.0-x\r\nmore"] {
+                let wrapped = io::Error::new(io::ErrorKind::InvalidData, error.clone());
+                match read(&wrapped, &scene(heard, &trusted)) {
+                    Stop::Network(Failure { cause, detail, .. }) => {
+                        assert_eq!(cause.scope(), Scope::Stage(Stage::Tls), "{error:?}");
+                        assert!(!detail.is_empty(), "{error:?}");
+                    }
+                    Stop::Ours { detail, .. } => assert!(!detail.is_empty(), "{error:?}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_happens_below_tls() {
+        let check = |error: io::Error, spoke: Spoke, expected: Cause| {
+            assert_eq!(transport(&error, spoke, b"SSH").cause, expected, "{error:?} {spoke:?}");
+        };
+        let eof = || io::Error::from(io::ErrorKind::UnexpectedEof);
+        check(eof(), Spoke::Nothing, Cause::TlsClosed);
+        check(eof(), Spoke::Tls, Cause::TlsClosed);
+        check(eof(), Spoke::Other, Cause::TlsNotTls);
+        check(Errno::CONNRESET.into(), Spoke::Nothing, Cause::TlsReset);
+        check(Errno::CONNRESET.into(), Spoke::Tls, Cause::TlsReset);
+        check(Errno::CONNRESET.into(), Spoke::Other, Cause::TlsNotTls);
+        check(Errno::CONNABORTED.into(), Spoke::Nothing, Cause::TlsReset);
+        check(Errno::PIPE.into(), Spoke::Nothing, Cause::TlsClosed);
+        check(Errno::TIMEDOUT.into(), Spoke::Tls, Cause::TlsTimeout);
+        check(Errno::HOSTUNREACH.into(), Spoke::Tls, Cause::TlsTimeout);
+        check(Errno::NETUNREACH.into(), Spoke::Nothing, Cause::TlsTimeout);
+        for errno in 1..200 {
+            let failure = transport(&io::Error::from_raw_os_error(errno), Spoke::Tls, b"");
+            assert_eq!(failure.cause.scope(), Scope::Stage(Stage::Tls));
+            assert_eq!(failure.errno, Some(errno));
+        }
+    }
+
+    #[test]
+    fn a_language_is_known_by_its_first_bytes() {
+        let check = |heard: &[u8], expected: Spoke| assert_eq!(Spoke::of(heard), expected, "{heard:?}");
+        check(b"", Spoke::Nothing);
+        check(b"\x16", Spoke::Tls);
+        check(b"\x16\x03\x03", Spoke::Tls);
+        check(b"\x15\x03\x01", Spoke::Tls);
+        check(b"\x16\x02", Spoke::Other);
+        check(b"S", Spoke::Other);
+        check(b"HTTP", Spoke::Other);
+    }
 }
