@@ -1,10 +1,11 @@
 //! Carries out one round. Nothing is judged here: what the network did is recorded as data.
 
 mod connect;
+pub mod hosts_file;
 #[doc(hidden)]
 pub mod http;
 mod proxy;
-mod resolve;
+pub mod resolve;
 mod tls;
 mod trail;
 mod trust;
@@ -12,19 +13,26 @@ mod words;
 
 use std::{
     net::{IpAddr, SocketAddr},
+    path::Path,
     sync::Arc,
 };
 
 use time::OffsetDateTime;
 use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
 
-use self::{connect::ConnectNotes, http::HttpNotes, tls::TlsNotes, trail::Trail};
+use self::{
+    connect::ConnectNotes,
+    hosts_file::{HostsFile, includes},
+    http::HttpNotes,
+    tls::TlsNotes,
+    trail::Trail,
+};
 use crate::{
     classify::classify,
     model::{
         host::Proxy,
-        observation::{AddressRecord, Observation},
-        plan::{Family, Plan},
+        observation::{AddressRecord, Observation, ProxyRecord},
+        plan::Plan,
         target::{Expect, Target},
     },
 };
@@ -64,7 +72,8 @@ impl Prober {
             plan: plan.clone(),
             proxies: proxies.to_vec(),
             tls: Arc::clone(&self.tls),
-            hosts: resolve::Hosts::read(),
+            // Read anew each round; a file that cannot be read overrides nothing.
+            hosts: HostsFile::load(Path::new(HOSTS_FILE)).unwrap_or_default(),
             clock: Clock::start(),
             deadline,
             slots: Semaphore::new(MOST_CONNECTIONS),
@@ -84,7 +93,7 @@ struct Shared {
     plan: Plan,
     proxies: Vec<Proxy>,
     tls: Arc<tls::Client>,
-    hosts: resolve::Hosts,
+    hosts: HostsFile,
     clock: Clock,
     deadline: Instant,
     /// Connections at once; fair, so that a target with many dead addresses cannot starve the others for long.
@@ -154,11 +163,7 @@ async fn observe(shared: &Arc<Shared>, target: Target) -> Observation {
 }
 
 /// A try through a proxy, where no address of the target got through TLS and a proxy is set for it.
-async fn through_proxy(
-    shared: &Arc<Shared>,
-    target: &Target,
-    records: &[AddressRecord],
-) -> Option<crate::model::observation::ProxyRecord> {
+async fn through_proxy(shared: &Arc<Shared>, target: &Target, records: &[AddressRecord]) -> Option<ProxyRecord> {
     let direct = records.iter().any(|record| record.tls.as_ref().is_some_and(|tls| tls.outcome.is_ok()));
     if direct || target.expect == Expect::Absent {
         return None;
@@ -169,7 +174,7 @@ async fn through_proxy(
 
 async fn probe_all(shared: &Arc<Shared>, target: &Target, found: &[IpAddr]) -> Vec<(AddressRecord, Option<String>)> {
     let mut tasks = JoinSet::new();
-    let wanted = found.iter().copied().filter(|address| is_of(*address, shared.plan.family));
+    let wanted = found.iter().copied().filter(|address| includes(shared.plan.family, *address));
     // A target's own bound, so that one with a hundred dead addresses leaves room for the others.
     let own_slots = Arc::new(Semaphore::new(MOST_CONNECTIONS_PER_TARGET));
     for (index, address) in wanted.enumerate() {
@@ -231,20 +236,15 @@ fn is_peer(address: IpAddr) -> bool {
     }
 }
 
-const fn is_of(address: IpAddr, family: Family) -> bool {
-    match family {
-        Family::Any => true,
-        Family::V4 => address.is_ipv4(),
-        Family::V6 => address.is_ipv6(),
-    }
-}
-
 /// Connections that one round has open at once. Each may take two sockets, and 256 descriptors is the lowest limit
 /// that a service is likely to run with.
 const MOST_CONNECTIONS: usize = 96;
 
 /// Connections to one target at once.
 const MOST_CONNECTIONS_PER_TARGET: usize = 16;
+
+/// Where the system's own names stand (hosts(5)).
+const HOSTS_FILE: &str = "/etc/hosts";
 
 /// How this program names itself to servers.
 const USER_AGENT: &str = concat!("vpce-probe/", env!("CARGO_PKG_VERSION"));

@@ -8,6 +8,7 @@ use hickory_resolver::proto::{
 };
 use tokio::{net::UdpSocket, time::Instant};
 
+use super::hosts_file::HostsFile;
 use crate::model::{
     cause::Cause,
     observation::{Outcome, ResolveRecord, ResolverRole, Transport},
@@ -15,40 +16,39 @@ use crate::model::{
     target::Target,
 };
 
-pub(super) struct Hosts;
-
-impl Hosts {
-    pub(super) fn read() -> Self {
-        Self
-    }
-}
-
-pub(super) struct Names {
+/// A name that is being asked for.
+pub struct Names {
     host: String,
     server: Option<SocketAddr>,
     end: Instant,
     record: Option<ResolveRecord>,
 }
 
-pub(super) struct Asked {
-    pub(super) records: Vec<ResolveRecord>,
-    pub(super) exhausted: Option<String>,
+/// Every name server's answer for one name.
+pub struct Asked {
+    /// One record for each name server.
+    pub records: Vec<ResolveRecord>,
+    /// Limits of our own.
+    pub exhausted: Option<String>,
 }
 
-pub(super) fn start(
+/// Starts to ask.
+#[must_use]
+pub fn start(
     target: &Target,
     dns: &DnsPlan,
     _family: Family,
     budget: Duration,
     deadline: Instant,
-    _hosts: &Hosts,
+    _hosts: &HostsFile,
 ) -> Names {
     let server = dns.servers.first().map(|server| server.address);
     Names { host: target.host.clone(), server, end: deadline.min(Instant::now() + budget), record: None }
 }
 
 impl Names {
-    pub(super) async fn answer(&mut self) -> ResolveRecord {
+    /// The answer that the later stages use.
+    pub async fn answer(&mut self) -> ResolveRecord {
         let start = Instant::now();
         let mut record = ResolveRecord {
             outcome: Outcome::Failed(Cause::DnsTimeout),
@@ -76,7 +76,9 @@ impl Names {
         record
     }
 
-    pub(super) async fn all(self) -> Asked {
+    /// Every answer.
+    #[expect(clippy::unused_async, reason = "the real one waits")]
+    pub async fn all(self) -> Asked {
         Asked { records: self.record.into_iter().collect(), exhausted: None }
     }
 }
@@ -97,6 +99,7 @@ async fn ask(server: Option<SocketAddr>, host: &str, kind: RecordType) -> Option
             .filter_map(|record| match &record.data {
                 RData::A(a) => Some(a.0.into()),
                 RData::AAAA(a) => Some(a.0.into()),
+                #[expect(clippy::wildcard_enum_match_arm, reason = "a stub")]
                 _ => None,
             })
             .collect(),
