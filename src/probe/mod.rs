@@ -1,11 +1,41 @@
 //! Carries out one round. Nothing is judged here: what the network did is recorded as data.
 
+mod connect;
 pub mod hosts_file;
+#[doc(hidden)]
+pub mod http;
+mod proxy;
 pub mod resolve;
+mod tls;
+mod trail;
+mod trust;
+mod words;
 
-use tokio::time::Instant;
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::Path,
+    sync::Arc,
+};
 
-use crate::model::{host::Proxy, observation::Observation, plan::Plan};
+use time::OffsetDateTime;
+use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
+
+use self::{
+    connect::ConnectNotes,
+    hosts_file::{HostsFile, includes},
+    http::HttpNotes,
+    tls::TlsNotes,
+    trail::Trail,
+};
+use crate::{
+    classify::classify,
+    model::{
+        host::Proxy,
+        observation::{AddressRecord, Observation, ProxyRecord},
+        plan::Plan,
+        target::{Expect, Target},
+    },
+};
 
 /// Why nothing could be probed: our own fault or the host's, never a target's.
 #[derive(Debug, thiserror::Error)]
@@ -16,7 +46,9 @@ pub enum ProbeError {
 }
 
 /// Everything that outlives a round: the trust store and the TLS settings.
-pub struct Prober {}
+pub struct Prober {
+    tls: Arc<tls::Client>,
+}
 
 impl Prober {
     /// Loads the trust store and prepares TLS.
@@ -24,12 +56,11 @@ impl Prober {
     /// # Errors
     /// See [`ProbeError`].
     pub fn new(plan: &Plan) -> Result<Self, ProbeError> {
-        let _ = plan;
-        Ok(Self {})
+        Ok(Self { tls: Arc::new(tls::Client::new(&plan.tls)?) })
     }
 
     /// One round over all targets of `plan`, side by side; ends by `deadline`. `done` is called with the number of
-    /// targets finished so far, whenever one finishes.
+    /// targets finished so far, whenever one finishes. Dropping the future ends every task that it started.
     pub async fn round(
         &self,
         plan: &Plan,
@@ -37,7 +68,201 @@ impl Prober {
         deadline: Instant,
         done: &dyn Fn(usize),
     ) -> Vec<Observation> {
-        let _ = (plan, proxies, deadline, done);
-        Vec::new()
+        let shared = Arc::new(Shared {
+            plan: plan.clone(),
+            proxies: proxies.to_vec(),
+            tls: Arc::clone(&self.tls),
+            // Read anew each round; a file that cannot be read overrides nothing.
+            hosts: HostsFile::load(Path::new(HOSTS_FILE)).unwrap_or_default(),
+            clock: Clock::start(),
+            deadline,
+            slots: Semaphore::new(MOST_CONNECTIONS),
+        });
+        let mut tasks = JoinSet::new();
+        for (index, target) in plan.targets.iter().enumerate() {
+            let shared = Arc::clone(&shared);
+            let target = target.clone();
+            tasks.spawn(async move { (index, observe(&shared, target).await) });
+        }
+        in_order(tasks, done).await
+    }
+}
+
+/// What all tasks of one round share.
+struct Shared {
+    plan: Plan,
+    proxies: Vec<Proxy>,
+    tls: Arc<tls::Client>,
+    hosts: HostsFile,
+    clock: Clock,
+    deadline: Instant,
+    /// Connections at once; fair, so that a target with many dead addresses cannot starve the others for long.
+    slots: Semaphore,
+}
+
+impl Shared {
+    /// Asks every name server for `target`.
+    fn names(&self, target: &Target) -> resolve::Names {
+        let Plan { dns, family, limits, .. } = &self.plan;
+        resolve::start(target, dns, *family, limits.resolve, self.deadline, &self.hosts)
+    }
+}
+
+/// The wall clock as of the round's start, carried on by the monotonic one: a step of the clock during a round cannot
+/// bend a measurement.
+#[derive(Clone, Copy, Debug)]
+struct Clock {
+    wall: OffsetDateTime,
+    monotonic: Instant,
+}
+
+impl Clock {
+    fn start() -> Self {
+        Self { wall: OffsetDateTime::now_utc(), monotonic: Instant::now() }
+    }
+
+    fn at(&self, moment: Instant) -> OffsetDateTime {
+        self.wall + moment.saturating_duration_since(self.monotonic)
+    }
+
+    fn now(&self) -> OffsetDateTime {
+        self.at(Instant::now())
+    }
+}
+
+/// The results of `tasks` by their index, whatever order they come in.
+async fn in_order<T: 'static>(mut tasks: JoinSet<(usize, T)>, done: impl Fn(usize)) -> Vec<T> {
+    let mut results = Vec::with_capacity(tasks.len());
+    while let Some(joined) = tasks.join_next().await {
+        match joined {
+            Ok(result) => results.push(result),
+            // A panic of ours must not look like a target that nobody asked for.
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_cancelled) => {}
+        }
+        done(results.len());
+    }
+    results.sort_unstable_by_key(|(index, _)| *index);
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
+/// One target: its name, then all its addresses at once; the other name servers' answers come in meanwhile.
+async fn observe(shared: &Arc<Shared>, target: Target) -> Observation {
+    let mut names = shared.names(&target);
+    let resolve = names.answer().await;
+    let found = if resolve.outcome.is_ok() { resolve.addresses.as_slice() } else { &[] };
+    let (addresses, asked) = tokio::join!(probe_all(shared, &target, found), names.all());
+    let mut exhausted = asked.exhausted;
+    let mut records = Vec::with_capacity(addresses.len());
+    for (record, own_limit) in addresses {
+        records.push(record);
+        exhausted = exhausted.or(own_limit);
+    }
+    let proxy = through_proxy(shared, &target, &records).await;
+    Observation { target, resolve, resolvers: asked.records, addresses: records, proxy, exhausted }
+}
+
+/// A try through a proxy, where no address of the target got through TLS and a proxy is set for it.
+async fn through_proxy(shared: &Arc<Shared>, target: &Target, records: &[AddressRecord]) -> Option<ProxyRecord> {
+    let direct = records.iter().any(|record| record.tls.as_ref().is_some_and(|tls| tls.outcome.is_ok()));
+    if direct || target.expect == Expect::Absent {
+        return None;
+    }
+    let proxy = proxy::choose(&shared.proxies, &target.host)?;
+    proxy::attempt(shared, target, proxy).await
+}
+
+async fn probe_all(shared: &Arc<Shared>, target: &Target, found: &[IpAddr]) -> Vec<(AddressRecord, Option<String>)> {
+    let mut tasks = JoinSet::new();
+    let wanted = found.iter().copied().filter(|address| includes(shared.plan.family, *address));
+    // A target's own bound, so that one with a hundred dead addresses leaves room for the others.
+    let own_slots = Arc::new(Semaphore::new(MOST_CONNECTIONS_PER_TARGET));
+    for (index, address) in wanted.enumerate() {
+        let shared = Arc::clone(shared);
+        let target = target.clone();
+        let own_slots = Arc::clone(&own_slots);
+        tasks.spawn(async move { (index, probe(&shared, &target, address, &own_slots).await) });
+    }
+    in_order(tasks, |_| {}).await
+}
+
+/// One address: one measurement, with budgets of its own.
+async fn probe(
+    shared: &Shared,
+    target: &Target,
+    address: IpAddr,
+    own_slots: &Semaphore,
+) -> (AddressRecord, Option<String>) {
+    let (place, subnet) = classify(address, target, &shared.plan.addresses);
+    let mut record = AddressRecord { address, place, subnet, connect: None, tls: None, mtu: None, http: None };
+    if target.expect == Expect::Absent || !is_peer(address) {
+        return (record, None);
+    }
+    let mut trail = Trail::new(shared.deadline);
+    // Without a turn before the deadline, the first step says that it could not begin.
+    let _turn = trail.wait(async { (own_slots.acquire().await, shared.slots.acquire().await) }).await;
+    let _end: Option<()> = chain(shared, target, &mut trail, &mut record).await;
+    (record, trail.into_exhausted())
+}
+
+/// Connect, TLS, HTTP: each stage takes what the one before it gave, and the first failure ends the chain.
+async fn chain(shared: &Shared, target: &Target, trail: &mut Trail, record: &mut AddressRecord) -> Option<()> {
+    let limits = &shared.plan.limits;
+    let peer = SocketAddr::new(record.address, target.port);
+
+    let opened = trail.step(&mut record.connect, limits.connect, ConnectNotes::new(peer), connect::open).await?;
+
+    let handshake = async |notes: &mut TlsNotes| tls::handshake(&shared.tls, opened, &target.host, notes).await;
+    let mut secured = trail.step(&mut record.tls, limits.tls, TlsNotes::new(shared.clock.now()), handshake).await?;
+
+    // The path-MTU stage will stand here: it takes the secured connection and gives it back.
+
+    if shared.plan.http {
+        let exchange = async |notes: &mut HttpNotes| http::exchange(&mut secured.stream, target, notes).await;
+        trail.step(&mut record.http, limits.http, HttpNotes::new(shared.clock), exchange).await?;
+    }
+    connect::keep_end(secured.connection());
+    secured.close().await;
+    Some(())
+}
+
+/// Whether `address` is one that a connection can be opened to. The unspecified address would reach this host itself,
+/// and multicast and broadcast have no TCP; whatever else is bogus (loopback, link-local, documentation) is tried, for
+/// the answer tells who took the name over.
+fn is_peer(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => !(v4.is_unspecified() || v4.is_multicast() || v4.is_broadcast()),
+        IpAddr::V6(v6) => !(v6.is_unspecified() || v6.is_multicast()),
+    }
+}
+
+/// Connections that one round has open at once. Each may take two sockets, and 256 descriptors is the lowest limit
+/// that a service is likely to run with.
+const MOST_CONNECTIONS: usize = 96;
+
+/// Connections to one target at once.
+const MOST_CONNECTIONS_PER_TARGET: usize = 16;
+
+/// Where the system's own names stand (hosts(5)).
+const HOSTS_FILE: &str = "/etc/hosts";
+
+/// How this program names itself to servers.
+const USER_AGENT: &str = concat!("vpce-probe/", env!("CARGO_PKG_VERSION"));
+
+#[cfg(test)]
+mod tests {
+    use super::is_peer;
+
+    #[test]
+    fn only_what_has_tcp_is_a_peer() {
+        let check = |address: &str, expected: bool| {
+            assert_eq!(is_peer(address.parse().expect("an address")), expected, "{address}");
+        };
+        for address in ["0.0.0.0", "::", "::ffff:0.0.0.0", "224.0.0.1", "ff02::1", "255.255.255.255"] {
+            check(address, false);
+        }
+        for address in ["127.0.0.1", "10.0.0.1", "169.254.169.254", "192.0.2.1", "::1", "fe80::1", "2001:db8::1"] {
+            check(address, true);
+        }
     }
 }

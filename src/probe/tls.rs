@@ -1,0 +1,341 @@
+//! One TLS handshake on an open connection, fully verified, every time anew.
+
+mod certificates;
+mod fault;
+mod wire;
+
+use std::{collections::HashSet, future::poll_fn, io, pin::Pin, sync::Arc, task::Poll, time::Duration};
+
+use rustls::{
+    ClientConfig, DigitallySignedStruct, Error, ProtocolVersion, SignatureScheme,
+    client::{
+        Resumption, WebPkiServerVerifier,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
+    crypto::{
+        CryptoProvider,
+        aws_lc_rs::{self, kx_group},
+    },
+    pki_types::{CertificateDer, ServerName, UnixTime},
+};
+use time::OffsetDateTime;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+use self::{
+    certificates::Chain,
+    fault::{Scene, Spoke},
+    wire::{Sight, Wire},
+};
+use super::{
+    ProbeError,
+    trail::{Ended, Notes, Stop},
+    trust,
+    words::span,
+};
+use crate::model::{
+    cause::Cause,
+    observation::{Failure, LargeHello, TlsRecord},
+    plan::TlsPlan,
+    units::Timestamp,
+};
+
+/// The TLS settings and the trust store, which outlive a round.
+pub(super) struct Client {
+    config: ClientConfig,
+    verifier: Arc<WebPkiServerVerifier>,
+    trusted: HashSet<Vec<u8>>,
+}
+
+/// A connection on which a verified TLS session runs.
+pub(super) struct Secured<IO> {
+    /// The session.
+    pub(super) stream: TlsStream<Wire<IO>>,
+}
+
+/// What the handshake shows on its way.
+pub(super) struct TlsNotes {
+    sight: Sight,
+    now: OffsetDateTime,
+    session: Session,
+}
+
+/// What was agreed.
+#[derive(Default)]
+struct Session {
+    version: Option<String>,
+    cipher: Option<String>,
+    key_exchange: Option<String>,
+}
+
+impl Client {
+    /// Loads the trust store and prepares the settings of `plan`.
+    ///
+    /// # Errors
+    /// [`ProbeError::TrustStore`].
+    pub(super) fn new(plan: &TlsPlan) -> Result<Self, ProbeError> {
+        let roots = Arc::new(trust::load(plan.extra_ca_file.as_deref())?);
+        let provider = Arc::new(provider(plan));
+        let unusable = |error: &dyn std::fmt::Display| ProbeError::TrustStore(error.to_string());
+        let trusted = roots.subjects().into_iter().map(|subject| subject.as_ref().to_vec()).collect();
+        let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
+            .build()
+            .map_err(|error| unusable(&error))?;
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+            .map_err(|error| unusable(&error))?
+            .with_webpki_verifier(Arc::clone(&verifier))
+            .with_no_client_auth();
+        // With resumption nothing would be verified, and no certificate flight sent, from the second round on.
+        config.resumption = Resumption::disabled();
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Self { config, verifier, trusted })
+    }
+
+    /// A connector that shows the server's certificates to `sight` before they are judged.
+    fn connector(&self, sight: &Sight, now: OffsetDateTime) -> TlsConnector {
+        let mut config = self.config.clone();
+        config.dangerous().set_certificate_verifier(Arc::new(Recorder {
+            verifier: Arc::clone(&self.verifier),
+            sight: sight.clone(),
+            now: unix(now),
+        }));
+        TlsConnector::from(Arc::new(config))
+    }
+
+    /// What verification says at the first end of life in the chain, when none of its certificates is past it.
+    fn apart_from_dates(&self, sent: &[CertificateDer<'_>], name: &ServerName<'_>) -> Option<Error> {
+        let (leaf, others) = sent.split_first()?;
+        let ends = Chain::read(sent).certificates.iter().map(|certificate| certificate.not_after).min()?;
+        self.verifier.verify_server_cert(leaf, others, name, &[], unix(ends)).err()
+    }
+}
+
+/// Makes the handshake with the server called `host` over `io`.
+pub(super) async fn handshake<IO>(
+    client: &Client,
+    io: IO,
+    host: &str,
+    notes: &mut TlsNotes,
+) -> Result<Secured<IO>, Stop>
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
+    let name = ServerName::try_from(host.to_owned()).map_err(|error| Stop::Ours {
+        detail: format!("TLS cannot ask for the name {host:?}: {error}"),
+        errno: None,
+    })?;
+    let connector = client.connector(&notes.sight, notes.now);
+    let wire = Wire::new(io, notes.sight.clone());
+    match connector.connect(name.clone(), wire).into_fallible().await {
+        Ok(stream) => {
+            notes.session = Session::of(&stream);
+            Ok(Secured { stream })
+        }
+        Err((error, mut wire)) => {
+            wire.overhear().await;
+            Err(notes.read(client, &error, host, &name))
+        }
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Secured<IO> {
+    /// The connection below TLS.
+    pub(super) fn connection(&self) -> &IO {
+        self.stream.get_ref().0.inner()
+    }
+
+    /// Says goodbye without waiting for an answer.
+    pub(super) async fn close(mut self) {
+        poll_fn(|context| {
+            let _ = Pin::new(&mut self.stream).poll_shutdown(context);
+            Poll::Ready(())
+        })
+        .await;
+    }
+}
+
+impl TlsNotes {
+    /// Nothing seen yet; certificates are judged as of `now`.
+    pub(super) fn new(now: OffsetDateTime) -> Self {
+        Self { sight: Sight::default(), now, session: Session::default() }
+    }
+
+    fn read(&self, client: &Client, error: &io::Error, host: &str, name: &ServerName<'_>) -> Stop {
+        let seen = self.sight.look();
+        fault::read(
+            error,
+            &Scene {
+                host,
+                now: self.now,
+                heard: &seen.heard,
+                sent: &seen.chain,
+                trusted: &client.trusted,
+                apart_from_dates: client.apart_from_dates(&seen.chain, name),
+            },
+        )
+    }
+}
+
+impl Notes for TlsNotes {
+    type Record = TlsRecord;
+
+    fn timed_out(&self, budget: Duration) -> Failure {
+        let seen = self.sight.look();
+        let within = span(budget);
+        match Spoke::of(&seen.heard) {
+            Spoke::Other => Failure::new(Cause::TlsNotTls, fault::said_instead(&seen.heard)),
+            Spoke::Nothing => Failure::new(
+                Cause::TlsTimeout,
+                format!("not one byte came within {within} after a ClientHello of {} bytes", seen.first_flight),
+            ),
+            Spoke::Tls => Failure::new(
+                Cause::TlsTimeout,
+                format!("the server began to answer ({} bytes) and did not finish within {within}", seen.received),
+            ),
+        }
+    }
+
+    fn record(self, ended: Ended) -> TlsRecord {
+        let seen = self.sight.look();
+        let chain = Chain::read(&seen.chain);
+        let sent = chain.length > 0;
+        let leaf = chain.leaf();
+        TlsRecord {
+            outcome: ended.outcome,
+            elapsed_ms: ended.elapsed_ms,
+            version: self.session.version,
+            cipher: self.session.cipher,
+            key_exchange: self.session.key_exchange,
+            issuer: leaf.map(|leaf| leaf.issuer.clone()),
+            names: leaf.map(|leaf| leaf.names.clone()).unwrap_or_default(),
+            not_after: leaf.map(|leaf| Timestamp::new(leaf.not_after)),
+            not_before: leaf.map(|leaf| Timestamp::new(leaf.not_before)),
+            days_left: leaf.map(|leaf| leaf.days_left(self.now)),
+            chain_bytes: sent.then_some(chain.bytes),
+            chain_length: sent.then_some(chain.length),
+            chain_root: chain.path().last().map(|last| last.issuer.clone()),
+            hello_bytes: (seen.first_flight > 0).then_some(seen.first_flight),
+            large_hello: LargeHello::NotTried,
+            detail: ended.detail,
+        }
+    }
+}
+
+impl Session {
+    fn of<IO>(stream: &TlsStream<IO>) -> Self {
+        let (_, connection) = stream.get_ref();
+        Self {
+            version: connection.protocol_version().map(version),
+            cipher: connection.negotiated_cipher_suite().map(|suite| format!("{:?}", suite.suite())),
+            key_exchange: connection.negotiated_key_exchange_group().map(|group| format!("{:?}", group.name())),
+        }
+    }
+}
+
+/// The version as OpenSSL and the contract spell it.
+fn version(version: ProtocolVersion) -> String {
+    // rustls says `TLSv1_3`.
+    format!("{version:?}").replace('_', ".")
+}
+
+/// aws-lc-rs with the key shares that `plan` asks for. Named here because cargo's features unify: another crate's
+/// `prefer-post-quantum` would change the default provider's order behind our back.
+fn provider(plan: &TlsPlan) -> CryptoProvider {
+    let mut groups = vec![kx_group::X25519, kx_group::SECP256R1, kx_group::SECP384R1];
+    if plan.post_quantum {
+        groups.insert(0, kx_group::X25519MLKEM768);
+    }
+    CryptoProvider { kx_groups: groups, ..aws_lc_rs::default_provider() }
+}
+
+fn unix(moment: OffsetDateTime) -> UnixTime {
+    UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(moment.unix_timestamp()).unwrap_or(0)))
+}
+
+/// Verifies as rustls does, and remembers what it was shown, so that an untrusted chain can be described too.
+struct Recorder {
+    verifier: Arc<WebPkiServerVerifier>,
+    sight: Sight,
+    now: UnixTime,
+}
+
+impl std::fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Recorder").finish_non_exhaustive()
+    }
+}
+
+impl ServerCertVerifier for Recorder {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        self.sight.look().chain =
+            std::iter::once(end_entity).chain(intermediates).map(|der| der.clone().into_owned()).collect();
+        self.verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, self.now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.verifier.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.verifier.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.verifier.supported_verify_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{TlsNotes, provider};
+    use crate::{
+        model::{cause::Cause, observation::Outcome, plan::TlsPlan},
+        probe::trail::{Ended, Notes as _},
+    };
+
+    #[test]
+    fn the_key_shares_are_ours_whatever_cargo_unifies() {
+        let check = |post_quantum: bool, expected: &[&str]| {
+            let plan = TlsPlan {
+                post_quantum,
+                extra_ca_file: None,
+                expiry_warning: Duration::ZERO,
+                expected_issuers: Vec::new(),
+            };
+            let groups: Vec<String> =
+                provider(&plan).kx_groups.iter().map(|group| format!("{:?}", group.name())).collect();
+            assert_eq!(groups, expected);
+        };
+        check(true, &["X25519MLKEM768", "X25519", "secp256r1", "secp384r1"]);
+        check(false, &["X25519", "secp256r1", "secp384r1"]);
+    }
+
+    #[test]
+    fn a_handshake_that_never_began_claims_nothing() {
+        let notes = TlsNotes::new(time::OffsetDateTime::UNIX_EPOCH);
+        assert_eq!(notes.timed_out(Duration::from_secs(5)).cause, Cause::TlsTimeout);
+        let outcome = Outcome::Failed(Cause::NotFinished);
+        let record = notes.record(Ended { outcome, elapsed_ms: Duration::ZERO.into(), detail: None, errno: None });
+        assert_eq!((record.issuer, record.chain_bytes, record.hello_bytes), (None, None, None));
+    }
+}

@@ -1,0 +1,120 @@
+//! Whom this host trusts: the operating system's authorities and those of the operator.
+
+use std::{env, fmt::Write as _, path::Path};
+
+use rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject},
+};
+use rustls_native_certs::CertificateResult;
+
+use super::ProbeError;
+
+/// The operating system's trust store (or `SSL_CERT_FILE` and `SSL_CERT_DIR`, as OpenSSL reads them), and the
+/// certificates of `extra`.
+///
+/// # Errors
+/// [`ProbeError::TrustStore`] when nothing could be read, or when `extra` has no certificate: an operator who names a
+/// file means it.
+pub(super) fn load(extra: Option<&Path>) -> Result<RootCertStore, ProbeError> {
+    gather(rustls_native_certs::load_native_certs(), &looked_at(), extra)
+}
+
+fn gather(native: CertificateResult, looked_at: &str, extra: Option<&Path>) -> Result<RootCertStore, ProbeError> {
+    let mut roots = RootCertStore::empty();
+    let found = native.certs.len();
+    roots.add_parsable_certificates(native.certs);
+    if let Some(file) = extra {
+        add_file(&mut roots, file)?;
+    }
+    if roots.is_empty() {
+        let mut said = format!("{looked_at}: {found} certificates, none of them usable");
+        for error in native.errors.iter().take(3) {
+            let _ = write!(said, "; {error}");
+        }
+        return Err(ProbeError::TrustStore(said));
+    }
+    Ok(roots)
+}
+
+fn add_file(roots: &mut RootCertStore, file: &Path) -> Result<(), ProbeError> {
+    let failed = |said: &dyn std::fmt::Display| ProbeError::TrustStore(format!("{}: {said}", file.display()));
+    let certificates: Result<Vec<_>, _> =
+        CertificateDer::pem_file_iter(file).map_err(|error| failed(&error))?.take(MOST_EXTRA).collect();
+    let (added, _) = roots.add_parsable_certificates(certificates.map_err(|error| failed(&error))?);
+    if added == 0 {
+        return Err(failed(&"no usable certificate (PEM, BEGIN CERTIFICATE) in it"));
+    }
+    Ok(())
+}
+
+/// What an operator would look at.
+fn looked_at() -> String {
+    let set: Vec<String> = ["SSL_CERT_FILE", "SSL_CERT_DIR"]
+        .into_iter()
+        .filter_map(|name| Some(format!("{name}={}", env::var_os(name)?.display())))
+        .collect();
+    if set.is_empty() {
+        "the operating system's trust store (package ca-certificates: /etc/ssl/certs, /etc/pki)".to_owned()
+    } else {
+        set.join(" ")
+    }
+}
+
+/// More certificates than any bundle has.
+const MOST_EXTRA: usize = 5_000;
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use rustls_native_certs::{CertificateResult, load_certs_from_paths};
+
+    use super::{ProbeError, gather};
+
+    fn file(content: &str) -> tempfile::NamedTempFile {
+        let mut file = tempfile::NamedTempFile::new().expect("a file");
+        file.write_all(content.as_bytes()).expect("written");
+        file
+    }
+
+    fn authority() -> String {
+        rcgen::generate_simple_self_signed(["ca.example".to_owned()]).expect("a certificate").cert.pem()
+    }
+
+    fn check(native: CertificateResult, extra: Option<&str>, expected: Result<usize, &str>) {
+        let extra = extra.map(file);
+        let loaded = gather(native, "SSL_CERT_FILE=/none", extra.as_ref().map(tempfile::NamedTempFile::path));
+        match (loaded, expected) {
+            (Ok(roots), Ok(count)) => assert_eq!(roots.len(), count),
+            (Err(ProbeError::TrustStore(said)), Err(part)) => assert!(said.contains(part), "{said}"),
+            (loaded, expected) => panic!("{loaded:?} is not {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn an_empty_or_unreadable_store_is_our_error() {
+        let missing = || load_certs_from_paths(Some(std::path::Path::new("/nonexistent/ca.pem")), None);
+        check(CertificateResult::default(), None, Err("SSL_CERT_FILE=/none: 0 certificates"));
+        check(missing(), None, Err("/nonexistent/ca.pem"));
+        check(missing(), Some(&authority()), Ok(1));
+        check(CertificateResult::default(), Some("hello"), Err("no usable certificate"));
+        check(CertificateResult::default(), Some(""), Err("no usable certificate"));
+        let garbage = file("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+        check(load_certs_from_paths(Some(garbage.path()), None), None, Err("1 certificates, none of them usable"));
+    }
+
+    #[test]
+    fn the_extra_file_is_added() {
+        let own = file(&(authority() + &authority()));
+        check(load_certs_from_paths(Some(own.path()), None), Some(&authority()), Ok(3));
+    }
+
+    #[test]
+    fn an_extra_file_that_cannot_be_read_is_named() {
+        let own = file(&authority());
+        let native = load_certs_from_paths(Some(own.path()), None);
+        let loaded = gather(native, "", Some(std::path::Path::new("/nonexistent/extra.pem")));
+        assert!(matches!(loaded, Err(ProbeError::TrustStore(said)) if said.contains("/nonexistent/extra.pem")));
+    }
+}

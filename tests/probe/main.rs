@@ -1,0 +1,10 @@
+//! Whole rounds against real sockets on loopback: what the network does, and what the record says of it.
+
+mod bed;
+mod pki;
+
+mod http;
+mod limits;
+mod proxy;
+mod round;
+mod tls;
