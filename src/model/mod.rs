@@ -1,6 +1,7 @@
 //! Plain data: what is probed, what was seen, what was judged. No clock, no I/O, no runtime.
 
 pub mod cause;
+pub mod cause_text;
 pub mod host;
 pub mod observation;
 pub mod plan;
