@@ -24,7 +24,9 @@ impl Cause {
         CauseText {
             meaning: "The security group of the endpoint, or a network ACL, drops the packets. A second sentence.",
             symptom: "Connections to the address time out; nothing comes back.",
-            confirm: &["Try it by hand: curl -sS -o /dev/null --connect-timeout 4 https://ssm.eu-west-1.amazonaws.com/"],
+            confirm: &[
+                "Try it by hand: curl -sS -o /dev/null --connect-timeout 4 https://ssm.eu-west-1.amazonaws.com/",
+            ],
             mend: &["Allow TCP 443 from the VPC's CIDR in the endpoint's security group."],
             owner: "The owner of the VPC.",
         }
