@@ -11,9 +11,9 @@ use crate::model::cause::{Cause, Scope, Stage};
 pub fn cause(cause: Cause, style: &Style) -> String {
     let told = cause.text();
     let mut page = Page::new(style);
-    page.line(&[
+    page.cells(&[
         Paint::from(cause.severity()).span(cause.as_str()),
-        Paint::Faint.span(format!("  {}, {}", cause.severity(), about(cause.scope()))),
+        Paint::Faint.span(format!("{}, {}", cause.severity(), about(cause.scope()))),
     ]);
     for (title, words) in [("What it means", told.meaning), ("How it shows", told.symptom)] {
         page.gap();

@@ -14,7 +14,7 @@ pub fn render(round: &Round) -> String {
     for c in plain.chars() {
         // Only within strings can such a character stand: serde_json escapes those below U+0020 and leaves DEL, the C1
         // controls and the bidirectional overrides, which a terminal obeys.
-        if c != '\n' && text::is_hidden(c) {
+        if c != '\n' && (c.is_control() || text::is_hidden(c)) {
             let mut units = [0; 2];
             for unit in c.encode_utf16(&mut units) {
                 out += format!("\\u{unit:04x}").as_str();

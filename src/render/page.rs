@@ -111,7 +111,7 @@ impl<'s> Page<'s> {
         self.end_line();
     }
 
-    /// Words apart from each other by two spaces; a line is broken only between them.
+    /// Words apart from each other by two spaces; a line is broken only between them, and then indented.
     pub(super) fn cells(&mut self, cells: &[Span]) {
         let mut at = 0;
         for cell in cells {
@@ -119,9 +119,9 @@ impl<'s> Page<'s> {
             let wide = text::width(&cut);
             if at > 0 && at + 2 + wide > self.columns() {
                 self.end_line();
-                at = 0;
-            }
-            if at > 0 {
+                self.out.push_str("  ");
+                at = 2;
+            } else if at > 0 {
                 self.out.push_str("  ");
                 at += 2;
             }

@@ -47,7 +47,7 @@ pub(super) fn write(page: &mut Page<'_>, round: &Round) {
                 targets: finding.targets.iter().map(String::as_str).collect(),
                 stage: layer(finding.cause, &reports),
                 addresses: addresses(finding.cause, &reports),
-                since: reports.iter().filter_map(|report| report.since).min(),
+                since: since(finding.cause, &reports),
                 now: round.started_at,
                 summary: &finding.summary,
                 advice: &finding.advice,
@@ -101,13 +101,26 @@ impl Conclusion<'_> {
         if self.addresses.len() > ADDRESSES {
             words.push(format!(" and {} more", self.addresses.len() - ADDRESSES));
         }
-        words.extend(self.since.map(|since| format!(", since {} ({})", moment(since), lasting(since, self.now))));
+        words.extend(self.since.map(|since| lasting(since, self.now)));
         words.concat()
     }
 }
 
+/// A target's `since` is that of its verdict: it dates the finding only if that is what the verdict comes from.
+fn since(cause: Cause, reports: &[&TargetReport]) -> Option<Timestamp> {
+    let dates = |report: &&&TargetReport| cause.scope() == Scope::Across || report.cause == Some(cause);
+    reports.iter().filter(dates).filter_map(|report| report.since).min()
+}
+
+/// `, since 02:58:05Z (6 min)`, with the date where the hour alone could mislead.
 fn lasting(since: Timestamp, now: Timestamp) -> String {
-    figures::span((now.moment() - since.moment()).as_seconds_f64())
+    let seconds = (now.moment() - since.moment()).as_seconds_f64();
+    let whole = moment(since);
+    let shown = match whole.split_once(' ') {
+        Some((_, hour)) if seconds < 12.0 * 3_600.0 => hour,
+        Some(_) | None => whole.as_str(),
+    };
+    format!(", since {shown} ({})", figures::span(seconds))
 }
 
 /// The layer of the cause itself; for a conclusion over several, the layer on which its targets agree.

@@ -110,9 +110,9 @@ fn probed(page: &mut Page<'_>, report: &AddressReport, target: &TargetReport) {
             report.verdict.as_str().to_owned()
         }
     };
-    page.line(&[
+    page.cells(&[
         Paint::Strong.span(format!("  {}", record.address)),
-        Paint::Plain.span(format!("  {}{subnet}: ", record.place.as_str())),
+        Paint::Plain.span(format!("{}{subnet}", record.place.as_str())),
         Paint::from(report.verdict).span(end),
     ]);
     let remote = SocketAddr::new(record.address, target.target.port);
@@ -230,8 +230,12 @@ fn http(record: &HttpRecord, glyphs: super::Glyphs) -> String {
     parts.extend(record.aws.map(|aws| if aws { "marked as AWS" } else { "no mark of AWS" }.to_owned()));
     parts.extend(record.server.as_ref().map(|server| format!("server \"{}\"", brief(server))));
     parts.extend(record.clock_skew_s.map(|skew| {
-        let way = if skew < 0.0 { "behind" } else { "ahead" };
-        format!("clock {} {way}", figures::span(skew))
+        // The Date header has whole seconds.
+        match skew {
+            _ if skew.abs() < 1.5 => "clock agrees".to_owned(),
+            _ if skew < 0.0 => format!("clock {} behind", figures::span(skew)),
+            _ => format!("clock {} ahead", figures::span(skew)),
+        }
     }));
     parts.extend(record.canary.map(|canary| {
         match canary {
