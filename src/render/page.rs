@@ -115,7 +115,7 @@ impl<'s> Page<'s> {
     pub(super) fn cells(&mut self, cells: &[Span]) {
         let mut at = 0;
         for cell in cells {
-            let cut = text::cut(&cell.text, self.columns(), self.glyphs());
+            let cut = text::cut(&cell.text, self.columns().saturating_sub(2), self.glyphs());
             let wide = text::width(&cut);
             if at > 0 && at + 2 + wide > self.columns() {
                 self.end_line();

@@ -217,7 +217,7 @@ pub(super) fn fold_command(command: &str, columns: usize) -> Vec<String> {
     }
     let mut lines = Vec::new();
     let mut line = String::new();
-    for word in options_with_values(shell_words(command)) {
+    for word in options_with_values(shell_words(command), columns.saturating_sub(CONTINUATION.len() + 2)) {
         let indent = if lines.is_empty() { 0 } else { CONTINUATION.len() };
         if !line.is_empty() && indent + width(&line) + 1 + width(&word) + 2 > columns {
             push_command_line(&mut lines, &format!("{line} \\"));
@@ -232,14 +232,14 @@ pub(super) fn fold_command(command: &str, columns: usize) -> Vec<String> {
     lines
 }
 
-/// `--option value` reads better on one line.
-fn options_with_values(words: Vec<String>) -> Vec<String> {
+/// `--option value` reads better on one line, where it fits.
+fn options_with_values(words: Vec<String>, columns: usize) -> Vec<String> {
     let mut units: Vec<String> = Vec::new();
     let mut wants_value = false;
     for word in words {
         let is_option = word.starts_with('-');
         match units.last_mut() {
-            Some(unit) if wants_value && !is_option => {
+            Some(unit) if wants_value && !is_option && width(unit) + 1 + width(&word) <= columns => {
                 unit.push(' ');
                 unit.push_str(&word);
             }
@@ -398,7 +398,17 @@ mod tests {
         check(80, &["aws ec2 describe-x --filters 'Name=a b,Values=c d' --query 'X[].Y'"]);
         check(60, &["aws ec2 describe-x --filters 'Name=a b,Values=c d' \\", "  --query 'X[].Y'"]);
         check(40, &["aws ec2 describe-x \\", "  --filters 'Name=a b,Values=c d' \\", "  --query 'X[].Y'"]);
-        check(9, &["aws ec2 \\", "  describe-x \\", "  --filters 'Name=a b,Values=c d' \\", "  --query 'X[].Y'"]);
+        check(
+            9,
+            &[
+                "aws ec2 \\",
+                "  describe-x \\",
+                "  --filters \\",
+                "  'Name=a b,Values=c d' \\",
+                "  --query \\",
+                "  'X[].Y'",
+            ],
+        );
     }
 
     proptest! {
