@@ -315,11 +315,11 @@ fn agree_on_state(name: &str, line: &str, round: &Round) {
     assert_eq!(data["skipped"], count(Verdict::Skipped), "{name}");
     assert_eq!(data["round"], format!("{:.2}ms", round.elapsed_ms.as_f64()), "{name}");
     for report in &round.targets {
-        let live = report.addresses.iter().filter(|address| {
+        let answering = report.addresses.iter().filter(|address| {
             let is_live = address.verdict == Verdict::Healthy || address.verdict == Verdict::Degraded;
             is_live && address.record.http.is_some()
         });
-        let through = live.map(|address| {
+        let through = answering.map(|address| {
             let record = &address.record;
             let stages = [
                 record.connect.as_ref().map(|stage| stage.elapsed_ms),

@@ -20,19 +20,22 @@ pub fn cause(cause: Cause, style: &Style) -> String {
         page.line(&[Paint::Strong.span(title)]);
         page.flow(&Paint::Plain.span("  "), 2, &Paint::Plain.span(words));
     }
-    for (title, steps) in [("How to confirm it", told.confirm), ("How to mend it", told.mend)] {
-        if steps.is_empty() {
-            continue;
-        }
-        page.gap();
-        page.line(&[Paint::Strong.span(title)]);
-        for (at, step) in steps.iter().enumerate() {
-            page.step(&format!("  {}. ", at + 1), step);
-        }
+    page.gap();
+    page.cells(&[
+        Paint::Strong.span("How to confirm it"),
+        Paint::Faint.span("(words in capitals are yours to fill in)"),
+    ]);
+    for command in told.confirm {
+        page.step("  ", command);
+    }
+    page.gap();
+    page.line(&[Paint::Strong.span("How to mend it")]);
+    for (at, step) in told.mend.iter().enumerate() {
+        page.step(&format!("  {}. ", at + 1), step);
     }
     page.gap();
     page.line(&[Paint::Strong.span("Who can mend it")]);
-    page.flow(&Paint::Plain.span("  "), 2, &Paint::Plain.span(told.owner));
+    page.flow(&Paint::Plain.span("  "), 2, &Paint::Plain.span(told.owner.to_string()));
     page.finish()
 }
 
@@ -61,7 +64,7 @@ pub fn index(style: &Style) -> String {
 }
 
 fn first_sentence(words: &str) -> &str {
-    words.split_once(". ").map_or(words, |(first, _)| first)
+    words.split_inclusive(". ").next().unwrap_or(words).trim_end()
 }
 
 fn about(scope: Scope) -> String {
@@ -106,7 +109,16 @@ const SCOPES: [Scope; 10] = [
 #[cfg(test)]
 mod tests {
     use super::SCOPES;
-    use crate::model::cause::Cause;
+    use crate::{model::cause::Cause, render::text};
+
+    #[test]
+    fn the_commands_that_confirm_are_known_as_commands() {
+        for cause in Cause::ALL {
+            for command in cause.text().confirm {
+                assert!(text::step(command).command.is_some(), "{cause}: add its program to text::PROGRAMS: {command}");
+            }
+        }
+    }
 
     #[test]
     fn every_cause_has_its_place_in_the_index() {

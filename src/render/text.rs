@@ -66,7 +66,6 @@ fn fold(c: char) -> &'static str {
         '≥' => ">=",
         '≤' => "<=",
         '≈' => "~",
-        'µ' | 'μ' => "u",
         '•' | '·' => "*",
         '✓' => "OK",
         'à'..='å' => "a",
@@ -77,7 +76,7 @@ fn fold(c: char) -> &'static str {
         'Ì'..='Ï' => "I",
         'ò'..='ö' | 'ø' => "o",
         'Ò'..='Ö' | 'Ø' => "O",
-        'ù'..='ü' => "u",
+        'ù'..='ü' | 'µ' | 'μ' => "u",
         'Ù'..='Ü' => "U",
         'ç' => "c",
         'ñ' => "n",
@@ -201,12 +200,8 @@ fn bare(command: &str) -> &str {
 }
 
 fn starts_with_program(text: &str) -> bool {
-    let mut words = bare(text).split(' ');
-    match words.next() {
-        Some("sudo") => words.next().is_some_and(|word| PROGRAMS.contains(&word)),
-        Some(word) => PROGRAMS.contains(&word),
-        None => false,
-    }
+    let is_program = |word: &str| PROGRAMS.split(' ').any(|program| program == word);
+    bare(text).split(' ').next().is_some_and(is_program)
 }
 
 /// A command broken between its words into lines of at most `columns`, each but the last ending in ` \`, so that the
@@ -285,54 +280,12 @@ const LONGEST: usize = 1_200;
 const BRIEF: usize = 160;
 const CONTINUATION: &str = "  ";
 /// First words by which a command is told from a sentence. Sentences start with a capital letter.
-const PROGRAMS: &[&str] = &[
-    "aws",
-    "awk",
-    "cat",
-    "chronyc",
-    "curl",
-    "cut",
-    "date",
-    "dig",
-    "echo",
-    "env",
-    "ethtool",
-    "getent",
-    "grep",
-    "hostnamectl",
-    "host",
-    "ip",
-    "ip6tables",
-    "iptables",
-    "journalctl",
-    "ls",
-    "mtr",
-    "nc",
-    "nft",
-    "nslookup",
-    "openssl",
-    "ping",
-    "ping6",
-    "printf",
-    "resolvectl",
-    "rpm",
-    "dpkg",
-    "snap",
-    "ss",
-    "ssm-cli",
-    "stat",
-    "sysctl",
-    "systemctl",
-    "tcpdump",
-    "timedatectl",
-    "timeout",
-    "tracepath",
-    "traceroute",
-    "trust",
-    "update-ca-certificates",
-    "update-ca-trust",
-    "vpce-probe",
-];
+const PROGRAMS: &str = "amazon-ssm-agent apt apt-get arping awk aws busctl cat chronyc chronyd cmp conntrack curl date df \
+    diff dig dnf docker dpkg du echo env ethtool getent grep host hostnamectl ip ip6tables iptables \
+    journalctl kubectl ls lsof mtr nc networkctl nft nmcli nslookup ntpdate openssl ping ping6 printf \
+    prlimit ps rdate resolvectl rpm sed snap ss ssm-cli stat sysctl sudo systemctl systemd-resolve tc tcpdump \
+    timedatectl timeout tracepath traceroute trust ulimit unset update-ca-certificates update-ca-trust \
+    update-crypto-policies uptime vmstat vpce-probe wget yum";
 
 #[cfg(test)]
 mod tests {

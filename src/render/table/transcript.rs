@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::moment;
+use super::{Glyphs, moment};
 use crate::{
     model::{
         observation::{
@@ -10,7 +10,7 @@ use crate::{
             ResolverRole, Subnet, TlsRecord, Transport,
         },
         round::{AddressReport, Round, TargetReport},
-        units::Millis,
+        units::{Millis, Timestamp},
         verdict::Verdict,
     },
     render::{
@@ -41,13 +41,14 @@ fn target(page: &mut Page<'_>, report: &TargetReport) {
     );
     field(page, 2, "verdict", &Paint::from(report.verdict).span(verdict(report)));
 
+    let glyphs = page.glyphs();
     let is_used = |record: &&ResolveRecord| **record == report.resolve;
     if !report.resolvers.iter().any(|record| is_used(&record)) {
-        field(page, 2, "resolve", &outcome_look(report.resolve.outcome).span(resolve(&report.resolve)));
+        field(page, 2, "resolve", &outcome_look(report.resolve.outcome).span(resolve(&report.resolve, glyphs)));
     }
     for record in &report.resolvers {
         let used = if is_used(&record) { ", used" } else { "" };
-        field(page, 2, "resolve", &outcome_look(record.outcome).span(format!("{}{used}", resolve(record))));
+        field(page, 2, "resolve", &outcome_look(record.outcome).span(format!("{}{used}", resolve(record, glyphs))));
     }
     for address in &report.addresses {
         probed(page, address, report);
@@ -76,7 +77,7 @@ fn verdict(report: &TargetReport) -> String {
     words.concat()
 }
 
-fn resolve(record: &ResolveRecord) -> String {
+fn resolve(record: &ResolveRecord, glyphs: Glyphs) -> String {
     let server = match (record.resolver, record.transport) {
         (_, Some(Transport::HostsFile)) => "the hosts file".to_owned(),
         (None, _) => "no name server".to_owned(),
@@ -89,11 +90,13 @@ fn resolve(record: &ResolveRecord) -> String {
         ResolverRole::Vpc => " (the VPC's, for comparison)",
     };
     let behind = record.behind.map(|stub| format!(" behind the stub {stub}")).unwrap_or_default();
-    let mut parts = vec![format!("{server}{role}{behind}: {}", ended(record.outcome, record.elapsed_ms))];
+    let mut parts = vec![format!(
+        "{server}{role}{behind}: {}",
+        ended(record.outcome, record.elapsed_ms, record.detail.as_ref(), glyphs)
+    )];
     parts.extend(joined("", &record.addresses));
     parts.extend(record.ttl_s.map(|ttl| format!("TTL {ttl} s")));
     parts.extend(joined("by way of ", &record.cnames));
-    parts.extend(record.detail.clone());
     parts.join(", ")
 }
 
@@ -117,7 +120,7 @@ fn probed(page: &mut Page<'_>, report: &AddressReport, target: &TargetReport) {
     ]);
     let remote = SocketAddr::new(record.address, target.target.port);
     let glyphs = page.glyphs();
-    stage(page, "connect", record.connect.as_ref().map(|seen| (seen.outcome, connect(seen, remote))));
+    stage(page, "connect", record.connect.as_ref().map(|seen| (seen.outcome, connect(seen, remote, glyphs))));
     stage(page, "tls", record.tls.as_ref().map(|seen| (seen.outcome, tls(seen, glyphs))));
     match &record.mtu {
         None => field(page, 4, "mtu", &Paint::Faint.span("not measured")),
@@ -147,27 +150,31 @@ fn outcome_look(outcome: Outcome) -> Paint {
     }
 }
 
-fn ended(outcome: Outcome, elapsed: Millis) -> String {
-    match outcome {
+/// How a stage ended, when, and what was seen: first, for it is what one looks for.
+fn ended(outcome: Outcome, elapsed: Millis, detail: Option<&String>, glyphs: Glyphs) -> String {
+    let end = match outcome {
         Outcome::Ok => format!("ok in {}", figures::elapsed(elapsed)),
         Outcome::Failed(cause) => format!("{cause} after {}", figures::elapsed(elapsed)),
+    };
+    match detail {
+        None => end,
+        Some(detail) => format!("{end}, {}", text::brief(detail, glyphs)),
     }
 }
 
-fn connect(record: &ConnectRecord, remote: SocketAddr) -> String {
+fn connect(record: &ConnectRecord, remote: SocketAddr, glyphs: Glyphs) -> String {
     let way = match record.local {
         None => format!("to {remote}"),
         Some(local) => format!("{local} → {remote}"),
     };
-    let mut parts = vec![ended(record.outcome, record.elapsed_ms), way];
+    let mut parts = vec![ended(record.outcome, record.elapsed_ms, record.detail.as_ref(), glyphs), way];
     parts.extend(record.errno.clone());
-    parts.extend(record.detail.clone());
     parts.join(", ")
 }
 
-fn tls(record: &TlsRecord, glyphs: super::Glyphs) -> String {
+fn tls(record: &TlsRecord, glyphs: Glyphs) -> String {
     let brief = |words: &String| text::brief(words, glyphs);
-    let mut parts = vec![ended(record.outcome, record.elapsed_ms)];
+    let mut parts = vec![ended(record.outcome, record.elapsed_ms, record.detail.as_ref(), glyphs)];
     parts.extend([&record.version, &record.cipher, &record.key_exchange].into_iter().flatten().map(brief));
     parts.extend(record.issuer.as_ref().map(|issuer| format!("issuer \"{}\"", brief(issuer))));
     if record.outcome.cause().is_some() {
@@ -175,25 +182,27 @@ fn tls(record: &TlsRecord, glyphs: super::Glyphs) -> String {
         parts.extend(record.chain_root.as_ref().map(|root| format!("chain ends at \"{}\"", brief(root))));
         let names: Vec<String> = record.names.iter().take(NAMES).map(brief).collect();
         parts.extend(joined("for ", &names));
-        parts.extend(record.not_before.map(|from| format!("valid from {}", moment(from))));
+        parts.extend(record.not_before.map(|from| format!("valid from {}", day(from))));
     }
-    parts.extend(record.not_after.map(|until| format!("valid until {}", moment(until))));
+    parts.extend(record.not_after.map(|until| format!("valid until {}", day(until))));
     parts.extend(record.days_left.map(|days| format!("{days} days left")));
     parts.extend(record.chain_bytes.map(|bytes| match record.chain_length {
+        Some(1) => format!("chain {bytes} bytes in 1 certificate"),
         Some(count) => format!("chain {bytes} bytes in {count} certificates"),
         None => format!("chain {bytes} bytes"),
     }));
     parts.extend(record.hello_bytes.map(|bytes| format!("hello {bytes} bytes")));
-    parts.push(
-        match record.large_hello {
-            LargeHello::Ok => "large hello passes",
-            LargeHello::Blocked => "large hello blocked",
-            LargeHello::NotTried => "large hello not tried",
-        }
-        .to_owned(),
-    );
-    parts.extend(record.detail.as_ref().map(brief));
+    match record.large_hello {
+        LargeHello::Ok => parts.push("a large hello passes".to_owned()),
+        LargeHello::Blocked => parts.push("a large hello is blocked".to_owned()),
+        LargeHello::NotTried => {}
+    }
     parts.join(", ")
+}
+
+/// The day is enough for a certificate; by how many minutes it is too early or too late says the detail.
+fn day(at: Timestamp) -> String {
+    moment(at).split(' ').next().unwrap_or_default().to_owned()
 }
 
 fn mtu(record: &MtuRecord) -> String {
@@ -223,9 +232,9 @@ fn mtu(record: &MtuRecord) -> String {
     parts.join(", ")
 }
 
-fn http(record: &HttpRecord, glyphs: super::Glyphs) -> String {
+fn http(record: &HttpRecord, glyphs: Glyphs) -> String {
     let brief = |words: &String| text::brief(words, glyphs);
-    let mut parts = vec![ended(record.outcome, record.elapsed_ms)];
+    let mut parts = vec![ended(record.outcome, record.elapsed_ms, record.detail.as_ref(), glyphs)];
     parts.extend(record.status.map(|status| format!("status {status}")));
     parts.extend(record.aws.map(|aws| if aws { "marked as AWS" } else { "no mark of AWS" }.to_owned()));
     parts.extend(record.server.as_ref().map(|server| format!("server \"{}\"", brief(server))));
@@ -249,7 +258,6 @@ fn http(record: &HttpRecord, glyphs: super::Glyphs) -> String {
         .to_owned()
     }));
     parts.extend(record.bucket_region.as_ref().map(|region| format!("bucket region {}", brief(region))));
-    parts.extend(record.detail.as_ref().map(brief));
     parts.join(", ")
 }
 
