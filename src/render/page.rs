@@ -207,6 +207,16 @@ pub(super) const fn mark(verdict: Verdict, glyphs: Glyphs) -> &'static str {
     }
 }
 
+/// The severity as a mark, as wide as [`mark`].
+pub(super) const fn sign(severity: Severity, glyphs: Glyphs) -> &'static str {
+    match (severity, glyphs) {
+        (Severity::Failure, _) => mark(Verdict::Failed, glyphs),
+        (Severity::Warning, _) => mark(Verdict::Degraded, glyphs),
+        (Severity::Note, Glyphs::Unicode) => "i",
+        (Severity::Note, Glyphs::Ascii) => "NOTE",
+    }
+}
+
 /// The columns that a mark may take.
 pub(super) const fn mark_width(glyphs: Glyphs) -> usize {
     match glyphs {

@@ -8,18 +8,19 @@ use crate::{
         cause::{Cause, Scope, Stage},
         round::{Round, TargetReport},
         units::Timestamp,
-        verdict::{Severity, Verdict},
+        verdict::{Finding, Severity, Verdict},
     },
     render::{
         figures,
-        page::{Page, Paint, mark, mark_width},
+        page::{Page, Paint, mark_width, sign},
+        text,
     },
 };
 
 /// One conclusion, from a finding or from a target that no finding explains.
 struct Conclusion<'r> {
     cause: Cause,
-    verdict: Verdict,
+    severity: Severity,
     targets: Vec<&'r str>,
     stage: Option<Stage>,
     addresses: Vec<IpAddr>,
@@ -29,21 +30,24 @@ struct Conclusion<'r> {
     advice: &'r [String],
 }
 
-/// Writes every failure and every warning, worst first; notes stand elsewhere.
+/// Whether a finding is told here: every failure, every warning, and such notes as ask for something to be done (the
+/// network is fine, the agent is not).
+pub(super) fn is_told(finding: &Finding) -> bool {
+    finding.severity != Severity::Note || !finding.advice.is_empty()
+}
+
+/// Writes what is told here, worst first.
 pub(super) fn write(page: &mut Page<'_>, round: &Round) {
     let mut conclusions: Vec<Conclusion<'_>> = round
         .findings
         .iter()
-        .filter(|finding| finding.severity != Severity::Note)
+        .filter(|finding| is_told(finding))
         .map(|finding| {
             let concerned = |report: &&TargetReport| finding.targets.contains(&report.target.name);
             let reports: Vec<&TargetReport> = round.targets.iter().filter(concerned).collect();
             Conclusion {
                 cause: finding.cause,
-                verdict: match finding.severity {
-                    Severity::Failure => Verdict::Failed,
-                    Severity::Warning | Severity::Note => Verdict::Degraded,
-                },
+                severity: finding.severity,
                 targets: finding.targets.iter().map(String::as_str).collect(),
                 stage: layer(finding.cause, &reports),
                 addresses: addresses(finding.cause, &reports),
@@ -58,7 +62,10 @@ pub(super) fn write(page: &mut Page<'_>, round: &Round) {
         round.targets.iter().filter(|report| figures::is_wrong(report) && !figures::is_explained(report, round));
     conclusions.extend(unexplained.map(|report| Conclusion {
         cause: report.cause.unwrap_or(Cause::NotFinished),
-        verdict: report.verdict,
+        severity: match report.verdict {
+            Verdict::Failed => Severity::Failure,
+            Verdict::Degraded | Verdict::Skipped | Verdict::Healthy => Severity::Warning,
+        },
         targets: vec![&report.target.name],
         stage: report.stage,
         addresses: report.cause.map(|cause| addresses(cause, &[report])).unwrap_or_default(),
@@ -67,7 +74,7 @@ pub(super) fn write(page: &mut Page<'_>, round: &Round) {
         summary: &report.summary,
         advice: &report.advice,
     }));
-    conclusions.sort_by_key(|conclusion| std::cmp::Reverse(conclusion.verdict));
+    conclusions.sort_by_key(|conclusion| std::cmp::Reverse(conclusion.severity));
     for conclusion in &conclusions {
         page.gap();
         conclusion.write(page);
@@ -77,9 +84,8 @@ pub(super) fn write(page: &mut Page<'_>, round: &Round) {
 impl Conclusion<'_> {
     fn write(&self, page: &mut Page<'_>) {
         let hang = mark_width(page.glyphs()) + 1;
-        let look = Paint::from(self.verdict);
-        let sign = mark(self.verdict, page.glyphs());
-        let lead = format!("{sign}{}", " ".repeat(hang.saturating_sub(sign.chars().count())));
+        let look = Paint::from(self.severity);
+        let lead = text::left(sign(self.severity, page.glyphs()), hang);
         page.flow(&look.span(lead), hang, &look.span(self.headline()));
         let margin = "  ";
         page.flow(&Paint::Plain.span(margin), margin.len(), &Paint::Plain.span(self.summary));
