@@ -1,0 +1,28 @@
+//! The report for programs: the contract's shape, pretty-printed.
+
+use super::text;
+use crate::model::round::Round;
+
+/// The round as JSON with a newline at its end.
+///
+/// # Panics
+/// Never: a report has string keys only, and its floats that are not finite are written as `null`.
+#[must_use]
+pub fn render(round: &Round) -> String {
+    let plain = serde_json::to_string_pretty(round).expect("a report has string keys only and no failing Serialize");
+    let mut out = String::with_capacity(plain.len() + 1);
+    for c in plain.chars() {
+        // Only within strings can such a character stand: serde_json escapes those below U+0020 and leaves DEL, the C1
+        // controls and the bidirectional overrides, which a terminal obeys.
+        if c != '\n' && (c.is_control() || text::is_hidden(c)) {
+            let mut units = [0; 2];
+            for unit in c.encode_utf16(&mut units) {
+                out += format!("\\u{unit:04x}").as_str();
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    out.push('\n');
+    out
+}

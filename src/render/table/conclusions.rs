@@ -1,0 +1,161 @@
+//! What is wrong, as sentences, and what to do, as steps.
+
+use std::net::IpAddr;
+
+use super::moment;
+use crate::{
+    model::{
+        cause::{Cause, Scope, Stage},
+        round::{Round, TargetReport},
+        units::Timestamp,
+        verdict::{Finding, Severity, Verdict},
+    },
+    render::{
+        figures,
+        page::{Page, Paint, mark_width, sign},
+        text,
+    },
+};
+
+/// One conclusion, from a finding or from a target that no finding explains.
+struct Conclusion<'r> {
+    cause: Cause,
+    severity: Severity,
+    targets: Vec<&'r str>,
+    stage: Option<Stage>,
+    addresses: Vec<IpAddr>,
+    since: Option<Timestamp>,
+    now: Timestamp,
+    summary: &'r str,
+    advice: &'r [String],
+}
+
+/// Whether a finding is told here: every failure, every warning, and such notes as ask for something to be done (the
+/// network is fine, the agent is not).
+pub(super) fn is_told(finding: &Finding) -> bool {
+    finding.severity != Severity::Note || !finding.advice.is_empty()
+}
+
+/// Writes what is told here, worst first.
+pub(super) fn write(page: &mut Page<'_>, round: &Round) {
+    let mut conclusions: Vec<Conclusion<'_>> = round
+        .findings
+        .iter()
+        .filter(|finding| is_told(finding))
+        .map(|finding| {
+            let concerned = |report: &&TargetReport| finding.targets.contains(&report.target.name);
+            let reports: Vec<&TargetReport> = round.targets.iter().filter(concerned).collect();
+            Conclusion {
+                cause: finding.cause,
+                severity: finding.severity,
+                targets: finding.targets.iter().map(String::as_str).collect(),
+                stage: layer(finding.cause, &reports),
+                addresses: addresses(finding.cause, &reports),
+                since: since(finding.cause, &reports),
+                now: round.started_at,
+                summary: &finding.summary,
+                advice: &finding.advice,
+            }
+        })
+        .collect();
+    let unexplained =
+        round.targets.iter().filter(|report| figures::is_wrong(report) && !figures::is_explained(report, round));
+    conclusions.extend(unexplained.map(|report| Conclusion {
+        cause: report.cause.unwrap_or(Cause::NotFinished),
+        severity: match report.verdict {
+            Verdict::Failed => Severity::Failure,
+            Verdict::Degraded | Verdict::Skipped | Verdict::Healthy => Severity::Warning,
+        },
+        targets: vec![&report.target.name],
+        stage: report.stage,
+        addresses: report.cause.map(|cause| addresses(cause, &[report])).unwrap_or_default(),
+        since: report.since,
+        now: round.started_at,
+        summary: &report.summary,
+        advice: &report.advice,
+    }));
+    conclusions.sort_by_key(|conclusion| std::cmp::Reverse(conclusion.severity));
+    for conclusion in &conclusions {
+        page.gap();
+        conclusion.write(page);
+    }
+}
+
+impl Conclusion<'_> {
+    fn write(&self, page: &mut Page<'_>) {
+        let hang = mark_width(page.glyphs()) + 1;
+        let look = Paint::from(self.severity);
+        let lead = text::left(sign(self.severity, page.glyphs()), hang);
+        page.flow(&look.span(lead), hang, &look.span(self.headline()));
+        let margin = "  ";
+        page.flow(&Paint::Plain.span(margin), margin.len(), &Paint::Plain.span(self.summary));
+        for (at, advice) in self.advice.iter().enumerate() {
+            page.step(&format!("{margin}{}. ", at + 1), advice);
+        }
+        page.line(&[Paint::Faint.span(format!("{margin}More: vpce-probe explain {}", self.cause))]);
+    }
+
+    /// Which service, which reason, at which layer, on which address, since when.
+    fn headline(&self) -> String {
+        let whose = if self.targets.is_empty() { "this host".to_owned() } else { self.targets.join(", ") };
+        let mut words = vec![format!("{whose}: {}", self.cause)];
+        words.extend(self.stage.map(|stage| format!(" at {stage}")));
+        if !self.addresses.is_empty() {
+            let shown: Vec<String> = self.addresses.iter().take(ADDRESSES).map(IpAddr::to_string).collect();
+            words.push(format!(", {}", shown.join(", ")));
+        }
+        if self.addresses.len() > ADDRESSES {
+            words.push(format!(" and {} more", self.addresses.len() - ADDRESSES));
+        }
+        words.extend(self.since.map(|since| lasting(since, self.now)));
+        words.concat()
+    }
+}
+
+/// A target's `since` is that of its verdict: it dates the finding only if that is what the verdict comes from.
+fn since(cause: Cause, reports: &[&TargetReport]) -> Option<Timestamp> {
+    let dates = |report: &&&TargetReport| cause.scope() == Scope::Across || report.cause == Some(cause);
+    reports.iter().filter(dates).filter_map(|report| report.since).min()
+}
+
+/// `, since 02:58:05Z (6 min)`, with the date where the hour alone could mislead.
+fn lasting(since: Timestamp, now: Timestamp) -> String {
+    let seconds = (now.moment() - since.moment()).as_seconds_f64();
+    let whole = moment(since);
+    let shown = match whole.split_once(' ') {
+        Some((_, hour)) if seconds < 12.0 * 3_600.0 => hour,
+        Some(_) | None => whole.as_str(),
+    };
+    format!(", since {shown} ({})", figures::span(seconds))
+}
+
+/// The layer of the cause itself; for a conclusion over several, the layer on which its targets agree.
+fn layer(cause: Cause, reports: &[&TargetReport]) -> Option<Stage> {
+    cause.stage().or_else(|| {
+        let first = reports.first()?.stage?;
+        reports.iter().all(|report| report.stage == Some(first)).then_some(first)
+    })
+}
+
+/// The addresses that the cause is about: those that its problems name, else the failed ones. A conclusion over several
+/// targets leaves them to the table and the transcript.
+fn addresses(cause: Cause, reports: &[&TargetReport]) -> Vec<IpAddr> {
+    let [report] = reports else { return Vec::new() };
+    let named: Vec<IpAddr> =
+        report.problems.iter().filter(|problem| problem.cause == cause).filter_map(|problem| problem.address).collect();
+    if !named.is_empty() {
+        return named;
+    }
+    match cause.scope() {
+        Scope::Stage(Stage::Resolve) | Scope::Host | Scope::Shipping => Vec::new(),
+        Scope::Stage(_) | Scope::Target | Scope::Across => report
+            .addresses
+            .iter()
+            .filter(|address| address.verdict == Verdict::Failed)
+            .map(|address| address.record.address)
+            .collect(),
+    }
+}
+
+/// More of them would bury the sentence.
+const ADDRESSES: usize = 4;

@@ -1,0 +1,202 @@
+//! The screen of `once` and `status`: the verdict in words, a line a target, what to do, and on request the transcript.
+
+mod conclusions;
+mod host;
+mod noticed;
+mod transcript;
+
+use super::{
+    Glyphs, Style, figures,
+    page::{Page, Paint, Span, mark, mark_width},
+    text,
+};
+use crate::model::{
+    cause::Stage,
+    round::{Round, TargetReport},
+    units::Timestamp,
+    verdict::{RoundVerdict, Verdict},
+};
+
+/// How much is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Detail {
+    /// Verdict, targets, conclusions with advice.
+    #[default]
+    Summary,
+    /// That, and every stage of every address, every name server's answer, and the host's facts.
+    Transcript,
+}
+
+/// The round as a person reads it.
+#[must_use]
+pub fn render(round: &Round, style: &Style, detail: Detail) -> String {
+    let mut page = Page::new(style);
+    heading(&mut page, round);
+    targets(&mut page, round);
+    conclusions::write(&mut page, round);
+    noticed::write(&mut page, round);
+    match detail {
+        Detail::Summary => {}
+        Detail::Transcript => {
+            transcript::write(&mut page, round);
+            host::write(&mut page, round);
+        }
+    }
+    page.finish()
+}
+
+/// The verdict in words; then where and when, which is what a ticket needs.
+fn heading(page: &mut Page<'_>, round: &Round) {
+    let word = round.verdict.as_str().to_uppercase();
+    page.cells(&[
+        Paint::from(round.verdict).span(word),
+        Paint::Strong.span(counts(round)),
+        Paint::Plain.span(round.host.region.as_deref().unwrap_or("no region")),
+        Paint::Plain.span(figures::elapsed(round.elapsed_ms)),
+    ]);
+
+    let host = &round.host;
+    let mut place: Vec<String> =
+        [&host.instance_id, &host.availability_zone, &host.vpc_id].into_iter().flatten().cloned().collect();
+    if place.is_empty() {
+        place.push(format!("instance unknown (IMDS {})", host.imds.as_str()));
+    }
+    place.push(moment(round.started_at));
+    if let Some(age) = round.age_s {
+        place.push(format!("{} ago", figures::span(age)));
+    }
+    let cells: Vec<Span> = place.into_iter().map(|words| Paint::Faint.span(words)).collect();
+    page.cells(&cells);
+}
+
+fn counts(round: &Round) -> String {
+    let tally = figures::Tally::of(round);
+    let all = tally.all();
+    let of_all = match all {
+        1 => "of 1 target".to_owned(),
+        _ => format!("of {all} targets"),
+    };
+    let mut parts = match round.verdict {
+        RoundVerdict::Healthy => vec![format!("{} {of_all}", tally.healthy)],
+        RoundVerdict::Failed if tally.failed > 0 => vec![format!("{} {of_all}", tally.failed)],
+        RoundVerdict::Degraded if tally.failed > 0 => vec![format!("{} {of_all} failed, not required", tally.failed)],
+        RoundVerdict::Degraded if tally.degraded > 0 => return degraded(tally, &of_all),
+        RoundVerdict::Degraded | RoundVerdict::Failed => vec![format!("{} {of_all} healthy", tally.healthy)],
+    };
+    if tally.degraded > 0 {
+        parts.push(format!("{} degraded", tally.degraded));
+    }
+    if tally.skipped > 0 {
+        parts.push(format!("{} skipped", tally.skipped));
+    }
+    parts.join(", ")
+}
+
+fn degraded(tally: figures::Tally, of_all: &str) -> String {
+    match tally.skipped {
+        0 => format!("{} {of_all}", tally.degraded),
+        skipped => format!("{} {of_all}, {skipped} skipped", tally.degraded),
+    }
+}
+
+/// A moment for people: `2026-11-21 03:04:05Z`.
+fn moment(at: Timestamp) -> String {
+    let t = at.moment();
+    format!(
+        "{:04}-{:02}-{:02} {:02}:{:02}:{:02}Z",
+        t.year(),
+        u8::from(t.month()),
+        t.day(),
+        t.hour(),
+        t.minute(),
+        t.second()
+    )
+}
+
+/// One line a target.
+fn targets(page: &mut Page<'_>, round: &Round) {
+    if round.targets.is_empty() {
+        return;
+    }
+    let glyphs = page.glyphs();
+    let fixed = mark_width(glyphs) + 1 + LIVE + TIMES.iter().map(|(_, _, wide)| wide).sum::<usize>() + CAUSE;
+    let most = page.columns().saturating_sub(fixed).max(8);
+    let widest = round.targets.iter().map(|report| text::width(&text::clean(&report.target.name, glyphs))).max();
+    let name = widest.unwrap_or(0).clamp(8, most);
+
+    page.gap();
+    let mut titles = " ".repeat(mark_width(glyphs) + 1) + &text::left("target", name) + &text::right("live", LIVE);
+    for (_, title, wide) in TIMES {
+        titles.push_str(&text::right(title, wide));
+    }
+    titles.push_str("  ms, slowest address");
+    page.line(&[Paint::Faint.span(titles)]);
+    for report in &round.targets {
+        target(page, report, name);
+    }
+}
+
+fn target(page: &mut Page<'_>, report: &TargetReport, name: usize) {
+    let glyphs = page.glyphs();
+    let look = Paint::from(report.verdict);
+    let mut row = vec![
+        look.span(text::left(mark(report.verdict, glyphs), mark_width(glyphs) + 1)),
+        Paint::Strong.span(text::left(&text::cut(&report.target.name, name, glyphs), name)),
+        live(report, glyphs),
+    ];
+    for (stage, _, wide) in TIMES {
+        row.push(time(report, stage, wide, glyphs));
+    }
+    if let Some(cause) = report.cause.filter(|_| report.verdict != Verdict::Healthy) {
+        row.push(look.span(format!("  {cause}")));
+    }
+    page.line(&row);
+}
+
+fn live(report: &TargetReport, glyphs: Glyphs) -> Span {
+    let Some((live, judged)) = figures::live(report) else {
+        return Paint::Faint.span(text::right(nothing(glyphs), LIVE));
+    };
+    let look = if live == judged { Paint::Plain } else { Paint::from(report.verdict) };
+    look.span(text::right(&format!("{live}/{judged}"), LIVE))
+}
+
+fn time(report: &TargetReport, stage: Stage, wide: usize, glyphs: Glyphs) -> Span {
+    match figures::slowest(report, stage) {
+        None => Paint::Faint.span(text::right(nothing(glyphs), wide)),
+        Some((outcome, ms)) => {
+            let look = if outcome.is_ok() { Paint::Plain } else { Paint::from(report.verdict) };
+            look.span(text::right(&figures::bare_ms(ms.as_f64()), wide))
+        }
+    }
+}
+
+const fn nothing(glyphs: Glyphs) -> &'static str {
+    match glyphs {
+        Glyphs::Unicode => "–",
+        Glyphs::Ascii => "-",
+    }
+}
+
+const LIVE: usize = 6;
+/// The stages that have a column, their titles and widths.
+const TIMES: [(Stage, &str, usize); 4] =
+    [(Stage::Resolve, "resolve", 9), (Stage::Connect, "connect", 9), (Stage::Tls, "tls", 7), (Stage::Http, "http", 7)];
+/// Two spaces and the longest cause.
+const CAUSE: usize = 22;
+
+#[cfg(test)]
+mod tests {
+    use super::CAUSE;
+    use crate::model::cause::{Cause, Scope};
+
+    #[test]
+    fn the_column_holds_every_cause_that_a_target_can_have() {
+        let longest = Cause::ALL
+            .iter()
+            .filter(|cause| !matches!(cause.scope(), Scope::Host | Scope::Shipping))
+            .map(|cause| cause.as_str().len())
+            .max();
+        assert!(longest.is_some_and(|longest| longest + 2 <= CAUSE), "{longest:?}");
+    }
+}
