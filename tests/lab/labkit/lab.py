@@ -1,0 +1,246 @@
+"""One raised lab: wires, servers, firewalls, the instance's files; and the way down again, also from half-way."""
+
+import json
+import os
+import pathlib
+import re
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+from labkit import certs, firewall, hostview, https, netns, resolver, topology
+from labkit.scenario import load
+from servers import imds, proxy
+
+LAB_DIR = pathlib.Path(__file__).resolve().parent.parent
+CACHE = pathlib.Path(os.environ.get("VPCE_LAB_CACHE") or LAB_DIR.parent.parent / "target" / "lab-certs")
+STATE_PREFIX = "vpce-lab-"
+PROXY_ADDRESS = "10.9.0.8"
+READY_SECONDS, GONE_SECONDS = 20, 10
+
+
+class Lab:
+    """A lab with an id; several ids live side by side."""
+
+    def __init__(self, lab_id):
+        if not re.fullmatch(r"[A-Za-z0-9]{1,24}", lab_id):
+            raise ValueError(f"a lab id is letters and digits: {lab_id}")
+        self.id = lab_id
+        self.state = pathlib.Path(tempfile.gettempdir()) / f"{STATE_PREFIX}{lab_id}"
+        self.scenario = None
+        self._children = []
+
+    # -- life -----------------------------------------------------------------------------------------------------------
+
+    def up(self, scenario):
+        """Raises the lab with a scenario's faults in place; what was raised under this id before goes first."""
+        self.down()
+        self.scenario = scenario
+        try:
+            self._raise()
+        except BaseException:
+            self.down()
+            raise
+        return self
+
+    def attach(self):
+        """Takes over a lab that another process raised."""
+        marker = self.state / "scenario"
+        if not marker.exists():
+            raise SystemExit(f"no lab {self.id} is up; `lab up --id {self.id}` raises one")
+        self.scenario = load(marker.read_text())
+        return self
+
+    def down(self):
+        """Ends every process in the lab's namespaces, then the namespaces and the files. Safe at any time, and twice."""
+        namespaces = netns.names(f"vp{self.id}-")
+        _end(namespaces)
+        for child in self._children:
+            child.wait()
+        self._children = []
+        if namespaces:
+            netns.ip_batch([f"netns del {n}" for n in namespaces])
+        shutil.rmtree(self.state, ignore_errors=True)
+
+    # -- use ------------------------------------------------------------------------------------------------------------
+
+    def run(self, command, timeout, extra_env=None):
+        """Runs a command as a user of the instance would and returns the finished process, its output captured."""
+        return subprocess.run(command, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL,
+                              env=self._environment(extra_env), preexec_fn=self._become)
+
+    def popen(self, command, extra_env=None, **kwargs):
+        """Starts a command on the instance."""
+        return subprocess.Popen(command, env=self._environment(extra_env), preexec_fn=self._become, **kwargs)
+
+    def exec(self, command):
+        """Replaces this process by a command on the instance."""
+        env = self._environment({k: os.environ[k] for k in ("TERM", "COLUMNS") if k in os.environ})
+        self._become()
+        os.execvpe(command[0], command, env)
+
+    def run_inside(self, where, command, timeout=10):
+        """Runs a command in the `fabric` or `world` (witnesses read firewall counters there)."""
+        return subprocess.run(["ip", "netns", "exec", f"vp{self.id}-{where}", *command],
+                              capture_output=True, text=True, timeout=timeout)
+
+    def probe_command(self, binary, *arguments):
+        """The command line for the binary, with what the scenario adds."""
+        probe = self.scenario["probe"]
+        config = ["--config", f"{self.state}/config.toml"] if probe["config"] is not None else []
+        return [str(binary), *arguments, *config, *map(self.scenario.substitute, probe["args"])]
+
+    def _environment(self, extra):
+        return hostview.environment(self.scenario, self.state, CACHE.resolve() / "ena.so") | (extra or {})
+
+    def _become(self):
+        hostview.become_instance(f"vp{self.id}-host", self.state, self.scenario["host"]["limits"])
+
+    # -- raising --------------------------------------------------------------------------------------------------------
+
+    def _raise(self):
+        scenario = self.scenario
+        self.state.mkdir()
+        (self.state / "scenario").write_text(scenario.name)
+        modes = {a: scenario.mode_of(a, s) for a, s in scenario.addresses().items()}
+        certificates = certs.Certificates(CACHE).prepare(scenario.region, https.flavours(modes.values()))
+        if scenario["host"]["ena"]:
+            hostview.build_shim(CACHE)
+        present = [a for a, mode in modes.items() if mode != "absent"]
+        corporate = [also["address"] for also in scenario["resolver"]["also"]] + [PROXY_ADDRESS] * bool(scenario["proxy"]["mode"])
+        wires = topology.Topology(self.id, scenario)
+        wires.raise_wires(present + corporate)
+        self._start_servers(wires, modes, certificates)
+        self._start_resolvers(wires)
+        self._start_nginx(wires, modes, certificates)
+        self._raise_firewalls(wires, modes)
+        hostview.build(self.state, scenario, certificates, self._start_agent(wires))
+
+    def _start_servers(self, wires, modes, certificates):
+        """The lab's own servers, in one process, for what no ready-made server plays."""
+        scenario, plan = self.scenario, []
+        if scenario["imds"]["mode"] != "unreachable":
+            addresses = [topology.IMDS_V4] * scenario["vpc"]["ipv4"] + [topology.IMDS_V6] * scenario["vpc"]["ipv6"]
+            plan.append({"server": "imds", "namespace": wires.fabric, "mode": scenario["imds"]["mode"],
+                         "addresses": addresses, "tree": imds.metadata(scenario)})
+        for mode in sorted(set(modes.values())):
+            if mode != "absent" and mode not in firewall.VERDICTS and not https.is_nginx_mode(mode):
+                plan.append({"server": "odd", "namespace": wires.world, "mode": mode, "addresses": _with(modes, mode),
+                             "chain": str(certificates.chain(scenario.region, "good")), "key": str(certificates.key)})
+        for view in self._views(wires):
+            if view["engine"] == "own":
+                plan.append({"server": "dns"} | view)
+        if scenario["proxy"]["mode"]:
+            upstreams = {scenario.host_name(s): a for s, a in scenario["proxy"].get("upstreams", {}).items()}
+            plan.append({"server": "proxy", "namespace": wires.world, "mode": scenario["proxy"]["mode"],
+                         "address": PROXY_ADDRESS, "upstreams": upstreams})
+        if wires.has_delay:
+            plan.append({"server": "delayline", "namespace": wires.delay, "seconds": scenario["network"]["far_rtt_ms"] / 2000})
+        if plan:
+            self._start_plan(plan)
+
+    def _start_plan(self, plan):
+        path = self.state / "servers.json"
+        path.write_text(json.dumps(plan))
+        reader, writer = os.pipe()
+        log = open(self.state / "servers.log", "w")
+        self._children.append(subprocess.Popen(
+            [sys.executable, "-S", str(LAB_DIR / "servers" / "main.py"), str(path), str(writer)],
+            pass_fds=[writer], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True))
+        os.close(writer)
+        log.close()
+        ready = select.select([reader], [], [], READY_SECONDS)[0] and os.read(reader, 16)
+        os.close(reader)
+        if ready != b"ready":
+            raise netns.CommandFailed("the lab's servers did not start:\n" + (self.state / "servers.log").read_text())
+
+    def _views(self, wires):
+        """Every name server of the scenario: the VPC's own, and those on other addresses with another view."""
+        scenario = self.scenario
+        own = {"mode": scenario["resolver"]["mode"], "namespace": wires.fabric, "zone": scenario.zone(),
+               "addresses": wires.resolvers_v4() + topology.RESOLVERS_V6}
+        views = [own]
+        if scenario["host"]["stub"]:
+            views.append({"mode": "ok", "namespace": wires.host, "zone": scenario.zone(), "addresses": [hostview.STUB]})
+        for also in scenario["resolver"]["also"]:
+            views.append({"mode": also.get("mode", "ok"), "namespace": wires.world, "addresses": [also["address"]],
+                          "zone": scenario.zone(also.get("names"))})
+        for view in views:
+            view["engine"] = "own" if resolver.needs_own_server(view["mode"], view["zone"]) else "unbound"
+        return [view for view in views if view["mode"] != "closed"]
+
+    def _start_resolvers(self, wires):
+        for number, view in enumerate(self._views(wires)):
+            if view["engine"] == "unbound":
+                resolver.start_unbound(view["namespace"], self.state, f"unbound{number}", view["addresses"], view["zone"])
+
+    def _start_nginx(self, wires, modes, certificates):
+        sites = {}
+        for address, service in self.scenario.addresses().items():
+            mode = "aws" if modes[address] in firewall.VERDICTS else modes[address]
+            if mode != "absent" and https.is_nginx_mode(mode):
+                sites.setdefault((mode, service == "s3"), []).append(address)
+        if sites:
+            https.start(wires.world, self.state, certificates, self.scenario.region, sites)
+
+    def _raise_firewalls(self, wires, modes):
+        network = self.scenario["network"]
+        guarded = {a: mode for a, mode in modes.items() if mode in firewall.VERDICTS}
+        # The raw reset server answers for the kernel, which must not see the SYN.
+        guarded |= {a: "drop" for a in _with(modes, "reset-in-handshake")}
+        firewall.guard_endpoints(wires.world, guarded)
+        firewall.filter_fabric(wires.fabric, network["egress_drop"], network["loss_percent"])
+        firewall.filter_host(wires.host, self.scenario["host"]["nft"])
+
+    def _start_agent(self, wires):
+        """A process that stands for amazon-ssm-agent; returns its PID, or None where the agent does not run."""
+        host = self.scenario["host"]
+        if host["agent"] not in ("running", "old", "connected"):
+            return None
+        hold = ""
+        if host["agent"] == "connected":
+            address = self.scenario.names["ssmmessages"][0]
+            hold = f"exec 3<>/dev/tcp/{address}/443; "
+        agent = subprocess.Popen(["bash", "-c", hold + "exec -a amazon-ssm-agent sleep infinity"],
+                                 env={"PATH": "/usr/bin:/bin"} | host["agent_environ"], stdin=subprocess.DEVNULL,
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+                                 preexec_fn=lambda: netns.enter(wires.host))
+        self._children.append(agent)
+        return agent.pid
+
+
+def raised_labs():
+    """Ids of the labs of this temporary directory, whole or half."""
+    states = pathlib.Path(tempfile.gettempdir()).glob(f"{STATE_PREFIX}*")
+    return sorted({path.name.removeprefix(STATE_PREFIX) for path in states})
+
+
+def remains(prefix):
+    """What is left on this machine of labs whose ids start with `prefix`: must be nothing after `down`."""
+    left = [f"namespace {n}" for n in netns.names(f"vp{prefix}")]
+    left += [f"process {pid}" for pid in netns.processes_in(netns.names(f"vp{prefix}"))]
+    left += [f"directory {p}" for p in pathlib.Path(tempfile.gettempdir()).glob(f"{STATE_PREFIX}{prefix}*")]
+    mounts = pathlib.Path("/proc/self/mountinfo").read_text()
+    left += [f"mount {line}" for line in mounts.splitlines() if f"{STATE_PREFIX}{prefix}" in line]
+    return left
+
+
+def _with(modes, wanted):
+    return [address for address, mode in modes.items() if mode == wanted]
+
+
+def _end(namespaces):
+    deadline = time.monotonic() + GONE_SECONDS
+    while pids := netns.processes_in(namespaces):
+        if time.monotonic() > deadline:
+            raise netns.CommandFailed(f"processes {pids} outlive SIGKILL")
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGKILL)  # none of them has anything to save
+            except ProcessLookupError:
+                pass
+        time.sleep(0.005)
