@@ -15,7 +15,8 @@ from labkit import netns
 from labkit.scenario import dns_suffix
 
 SERVICES = ["ssm", "ssmmessages", "ec2messages", "logs", "monitoring", "s3", "kms", "ec2", "sts", "secretsmanager"]
-LAB_ORG, CORPORATE_ORG = "Lab Trust Services", "Example Corp Proxy"
+# The issuer reads like the real one, so that a healthy subnet has no `issuer-unexpected` note.
+LAB_ORG, CORPORATE_ORG = "Amazon", "Example Corp"
 DAY = datetime.timedelta(days=1)
 
 # flavour → (CA, first day, last day, whether the names are the right ones, whether intermediates are sent)
@@ -81,11 +82,6 @@ class Certificates:
         return self
 
     @property
-    def root(self):
-        """The certificate that the instance trusts."""
-        return self.dir / "lab-root.pem"
-
-    @property
     def key(self):
         """The private key of every leaf."""
         return self.dir / "leaf.key"
@@ -101,9 +97,9 @@ class Certificates:
         self.dir.mkdir()
         for name in ("lab-root", "lab-1", "lab-2", "corporate-root", "leaf"):
             netns.run("openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", f"{self.dir}/{name}.key")
-        self._sign("lab-root", LAB_ORG, "Lab Root CA 1", "lab-root", None)
-        self._sign("lab-1", LAB_ORG, "Lab Root CA 1 Cross", "lab-1", "lab-root")
-        self._sign("lab-2", LAB_ORG, "Lab RSA 2048 M01", "lab-2", "lab-1")
+        self._sign("lab-root", LAB_ORG, "Lab Services Root CA", "lab-root", None)
+        self._sign("lab-1", LAB_ORG, "Amazon Lab Root CA 1", "lab-1", "lab-root")
+        self._sign("lab-2", LAB_ORG, "Amazon RSA 2048 M99 (lab)", "lab-2", "lab-1")
         self._sign("corporate-root", CORPORATE_ORG, "Example Corp Inspection CA", "corporate-root", None)
         self.dir = self.dir.rename(final)
 
@@ -148,12 +144,15 @@ def _stamp(days):
 
 
 def trust_directory(certificates, target, kind):
-    """Fills a directory that stands in for /etc/ssl/certs: the lab's root alone, nothing, or rubbish."""
+    """Fills a directory that stands in for /etc/ssl/certs: the lab's root, a company's too, nothing, or rubbish."""
     os.makedirs(target)
     bundle = os.path.join(target, "ca-certificates.crt")
     if kind == "garbage":
         pathlib.Path(bundle).write_text("-----BEGIN CERTIFICATE-----\nthis is no certificate\n-----END CERTIFICATE-----\n")
-    elif kind == "lab":
-        shutil.copy(certificates.root, bundle)
-        digest = netns.run("openssl", "x509", "-subject_hash", "-noout", "-in", bundle).strip()
-        os.symlink("ca-certificates.crt", os.path.join(target, f"{digest}.0"))
+    for root in {"lab": ["lab-root"], "lab+corporate": ["lab-root", "corporate-root"]}.get(kind, []):
+        certificate = certificates.dir / f"{root}.pem"
+        with open(bundle, "a") as out:
+            out.write(certificate.read_text())
+        # openssl and curl look a root up by the hash of its subject
+        digest = netns.run("openssl", "x509", "-subject_hash", "-noout", "-in", str(certificate)).strip()
+        shutil.copy(certificate, os.path.join(target, f"{digest}.0"))

@@ -112,6 +112,8 @@ def _probe(lab, binary, outcome):
     for stream in ("stdout", "stderr"):
         if stream in expected and not re.search(expected[stream], getattr(done, stream)):
             outcome.problems.append(f"{stream} does not match /{expected[stream]}/: {getattr(done, stream)!r}")
+    if "not_stdout" in expected and re.search(expected["not_stdout"], done.stdout + done.stderr):
+        outcome.problems.append(f"the output matches /{expected['not_stdout']}/, which it must not")
     if outcome.problems:
         outcome.report = done.stdout + done.stderr
         outcome.screen = screen(lab, binary)
@@ -195,7 +197,7 @@ def demo(binary):
             done = lab.run(lab.probe_command(binary, "once"), PROBE_TIMEOUT, {"COLUMNS": "80"})
             print(done.stdout + f"$ echo $?\n{done.returncode}", flush=True)
             expected = scenario["expect"]
-            if done.returncode != expect.EXIT_OF_VERDICT[expected.get("verdict", "healthy")]:
+            if done.returncode not in expect.expected_exits(expected):
                 print(done.stderr + f"demo: {name} should end with verdict {expected.get('verdict', 'healthy')}")
                 return 1
     finally:

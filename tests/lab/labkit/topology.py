@@ -71,8 +71,9 @@ class Topology:
         lines = ["link set lo up", "link add subnet type bridge", "link set port0 master subnet", "link set port1 master subnet"]
         lines += [f"link set {name} up" for name in ("port0", "port1", "subnet", "out0")]
         lines += [f"addr add {router} dev subnet", f"addr add {router6} dev subnet nodad"]
-        lines += [f"addr add {a}/32 dev lo" for a in [*self.resolvers_v4(), IMDS_V4]]
-        lines += [f"addr add {a}/128 dev lo" for a in [*RESOLVERS_V6, IMDS_V6]]
+        # Without IMDS its address leads nowhere: silence, as from behind a firewall.
+        imds = [] if self.scenario["imds"]["mode"] == "unreachable" else [IMDS_V4, IMDS_V6]
+        lines += [f"addr add {_single(a)} dev lo" for a in [*self.resolvers_v4(), *RESOLVERS_V6, *imds]]
         lines += [f"addr add {LINK[4][0]}/{LINK[4][2]} dev out0", f"addr add {LINK[6][0]}/{LINK[6][2]} dev out0 nodad"]
         lines += ["route add blackhole default", "-6 route add blackhole default"]
         for address in world_addresses:
