@@ -2,7 +2,7 @@
 
 An expected value is compared with the value at the same place of the JSON: a table descends, a list means "one of these", a
 string that starts with `re:` is a pattern, "none" is null. `problems` lists causes that must be among a target's problems,
-`not_problems` those that must not. `may_…` names what the contract leaves open.
+`not_problems` those that must not. `may_…` names what the contract leaves open, `any_findings` wants one of several.
 """
 
 import re
@@ -15,7 +15,7 @@ ACROSS_TARGETS = {
     "endpoint-missing", "private-dns-off", "resolver-down", "egress-blocked", "endpoints-blocked", "path-mtu", "tls-inspection",
     "clock-wrong", "clock-skew", "proxy-interferes",
 }
-ROUND_KEYS = {"exit", "verdict", "others", "findings", "may_findings", "not_findings", "imds", "host", "host_problems",
+ROUND_KEYS = {"exit", "verdict", "others", "findings", "any_findings", "may_findings", "not_findings", "imds", "host", "host_problems",
               "may_host_problems", "targets", "max_ms", "stdout", "not_stdout", "stderr"}
 
 
@@ -47,7 +47,11 @@ def _findings(expect, report):
     got = {finding["cause"] for finding in report.get("findings") or []}
     wanted = set(expect.get("findings", []))
     found = [f"finding {cause} is missing" for cause in sorted(wanted - got)]
-    unwanted = got & (set(expect.get("not_findings", [])) | (ACROSS_TARGETS - wanted - set(expect.get("may_findings", []))))
+    either = set(expect.get("any_findings", []))
+    if either and not either & got:
+        found.append(f"none of the findings {_either(sorted(either))} is there")
+    allowed = wanted | either | set(expect.get("may_findings", []))
+    unwanted = got & (set(expect.get("not_findings", [])) | (ACROSS_TARGETS - allowed))
     return found + [f"finding {cause} is wrong here" for cause in sorted(unwanted)]
 
 

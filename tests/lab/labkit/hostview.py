@@ -72,23 +72,27 @@ def _cgroup(root, agent, pid):
     os.utime(unit, (started, started))
 
 
+def shim(cache):
+    """Where the compiled shim of the present source lies."""
+    return pathlib.Path(cache).resolve() / f"ena-{SHIM_SOURCE.stat().st_mtime_ns}.so"
+
+
 def build_shim(cache):
     """Compiles the ENA counters' shim once."""
-    library = pathlib.Path(cache) / f"ena-{SHIM_SOURCE.stat().st_mtime_ns}.so"
+    library = shim(cache)
     if not library.exists():
         library.parent.mkdir(parents=True, exist_ok=True)
         partial = library.with_suffix(f".{os.getpid()}")
         netns.run("cc", "-O1", "-shared", "-fPIC", "-o", str(partial), str(SHIM_SOURCE), "-ldl")
         partial.rename(library)
-    return library
 
 
-def environment(scenario, state, shim):
+def environment(scenario, state, library):
     """A clean environment plus what the scenario sets."""
     env = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"}
     ena = scenario["host"]["ena"]
     if ena:
-        env |= {"LD_PRELOAD": str(shim), "LAB_ENA": ",".join(f"{k}={v}" for k, v in ena.items()), "LAB_ENA_STATE": f"{state}/ena"}
+        env |= {"LD_PRELOAD": str(library), "LAB_ENA": ",".join(f"{k}={v}" for k, v in ena.items()), "LAB_ENA_STATE": f"{state}/ena"}
     return env | {k: scenario.substitute(v).replace("{lab}", str(state)) for k, v in scenario["probe"]["env"].items()}
 
 

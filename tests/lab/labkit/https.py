@@ -105,6 +105,9 @@ def _body(mode, is_s3, region):
     version = {
         "s3-denied": f"return 403 '{DENIED}';",
         "s3-missing": f"return 404 '{MISSING}';",
-        "s3-moved": f"return 301 '{MOVED}';",
+        "s3-moved": "return 418;",  # `return 301` would take the text for a URL
     }.get(mode, 'return 200 "3.3.2299.0\\n";')
-    return f"location = /amazon-ssm-{region}/latest/VERSION {{ {version} }}\n    location / {{ return 403 '{DENIED}'; }}"
+    moved = f"error_page 418 =301 @moved;\n    location @moved {{ return 200 '{MOVED}'; }}" if mode == "s3-moved" else ""
+    return f"""location = /amazon-ssm-{region}/latest/VERSION {{ {version} }}
+    location / {{ return 403 '{DENIED}'; }}
+    {moved}"""

@@ -95,7 +95,7 @@ class Lab:
         return [str(binary), *arguments, *config, *map(self.scenario.substitute, probe["args"])]
 
     def _environment(self, extra):
-        return hostview.environment(self.scenario, self.state, CACHE.resolve() / "ena.so") | (extra or {})
+        return hostview.environment(self.scenario, self.state, hostview.shim(CACHE)) | (extra or {})
 
     def _become(self):
         hostview.become_instance(f"vp{self.id}-host", self.state, self.scenario["host"]["limits"])
@@ -135,7 +135,7 @@ class Lab:
             if view["engine"] == "own":
                 plan.append({"server": "dns"} | view)
         if scenario["proxy"]["mode"]:
-            upstreams = {scenario.host_name(s): a for s, a in scenario["proxy"].get("upstreams", {}).items()}
+            upstreams = {scenario.host_name(s): a for s, a in scenario["proxy"]["upstreams"].items()}
             plan.append({"server": "proxy", "namespace": wires.world, "mode": scenario["proxy"]["mode"],
                          "address": PROXY_ADDRESS, "upstreams": upstreams})
         if wires.has_delay:

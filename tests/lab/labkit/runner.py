@@ -94,11 +94,15 @@ def check_witness(lab, witness):
     problems = []
     if "exit" in witness and done.returncode != witness["exit"]:
         problems.append(f"exit {done.returncode}, not {witness['exit']}")
-    if "prints" in witness and not re.search(lab.scenario.substitute(witness["prints"]), printed):
+    if "prints" in witness and not _matches(lab, witness["prints"], printed):
         problems.append(f"does not print /{witness['prints']}/")
-    if "not_prints" in witness and re.search(lab.scenario.substitute(witness["not_prints"]), printed):
+    if "not_prints" in witness and _matches(lab, witness["not_prints"], printed):
         problems.append(f"prints /{witness['not_prints']}/")
     return [f"witness `{command}`: {p}; it printed:\n{printed}" for p in problems]
+
+
+def _matches(lab, pattern, text):
+    return re.search(lab.scenario.substitute(pattern), text, re.MULTILINE)
 
 
 def _probe(lab, binary, outcome):

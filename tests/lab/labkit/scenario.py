@@ -43,7 +43,7 @@ DEFAULTS = {
     "network": {"egress_drop": [], "loss_percent": 0, "far_rtt_ms": 0},
     "resolver": {"mode": "ok", "also": []},
     "imds": {"mode": "ok", "role": True, "region": None},
-    "proxy": {"mode": None},
+    "proxy": {"mode": None, "upstreams": {}},
     "host": {
         "nameservers": ["10.0.0.2"],
         "resolv_conf": None,

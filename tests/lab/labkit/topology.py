@@ -52,6 +52,9 @@ class Topology:
         netns.ip_batch(self._host(), self.host)
         if self.has_delay:
             netns.ip_batch(["link set lo up", "link set left up", "link set right up"], self.delay)
+            for namespace, port in ((self.fabric, "out0"), (self.world, "far")):
+                # The delay line copies bytes: checksums and segments must be real ones, not promises to the next driver.
+                netns.run("ip", "netns", "exec", namespace, "ethtool", "-K", port, "tx", "off", "tso", "off", "gso", "off")
 
     def _links(self):
         lines = [

@@ -1,7 +1,7 @@
 """A fake IMDSv2 with the metadata of one instance, and the ways in which IMDS fails.
 
 Modes: ok · off (403 to everything) · forbidden-token (PUT 403) · v1-only (no PUT; GET without a token) · hop-limit (PUT is
-never answered; GET without a token is 401) · garbage · slow (1 s before every answer) · silent (accepts, says nothing).
+never answered; GET without a token is 401) · garbage · slow (a pause before every answer) · silent (accepts, says nothing).
 `unreachable` needs no server.
 """
 
@@ -12,6 +12,7 @@ import threading
 import time
 
 TOKEN = "AQAEALabToken=="
+SLOW_SECONDS = 0.4
 
 
 def open_listeners(entry):
@@ -65,7 +66,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if self.mode == "silent":
             threading.Event().wait()
         if self.mode == "slow":
-            time.sleep(1)
+            time.sleep(SLOW_SECONDS)
 
     def _answer(self, status, body="", headers=()):
         if self.mode == "garbage" and status == 200:
