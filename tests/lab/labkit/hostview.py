@@ -5,6 +5,7 @@ Nothing is mounted while no command runs: every command gets a mount namespace o
 
 import os
 import pathlib
+import pwd
 import resource
 import time
 
@@ -13,6 +14,7 @@ from labkit import certs, netns
 SHIM_SOURCE = pathlib.Path(__file__).resolve().parent.parent / "shim" / "ena.c"
 AGENT_UNIT = "amazon-ssm-agent.service"
 STUB = "127.0.0.53"
+PROBE = "/run/lab/vpce-probe"
 STALE_SECONDS, FRESH_SECONDS = 1800, 120
 
 
@@ -21,7 +23,8 @@ def build(state, scenario, certificates, agent_pid):
     host = scenario["host"]
     etc, run = state / "etc", state / "run"
     (etc / "systemd/system").mkdir(parents=True)
-    run.mkdir()
+    (run / "lab").mkdir(parents=True)
+    (run / "lab/vpce-probe").touch()
     (etc / "resolv.conf").write_text(_resolv_conf(host, scenario.region))
     (etc / "hosts").write_text("\n".join(["127.0.0.1 localhost", "::1 localhost ip6-localhost", *host["hosts"]]) + "\n")
     (etc / "hostname").write_text("ip-10-0-1-50\n")
@@ -89,15 +92,15 @@ def build_shim(cache):
 
 def environment(scenario, state, library):
     """A clean environment plus what the scenario sets."""
-    env = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"}
+    env = {"PATH": "/run/lab:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"}
     ena = scenario["host"]["ena"]
     if ena:
         env |= {"LD_PRELOAD": str(library), "LAB_ENA": ",".join(f"{k}={v}" for k, v in ena.items()), "LAB_ENA_STATE": f"{state}/ena"}
     return env | {k: scenario.substitute(v).replace("{lab}", str(state)) for k, v in scenario["probe"]["env"].items()}
 
 
-def become_instance(namespace, state, limits):
-    """Turns the calling process (a fresh child) into one that lives on the instance."""
+def become_instance(namespace, state, scenario, binary=None, user="root"):
+    """Turns the calling process (a fresh child) into one that lives on the instance; `binary` appears there as PROBE."""
     netns.enter(namespace)
     netns.unshare_mounts()
     netns.mount("overlay", "/etc", "overlay", netns.MS_RDONLY, f"lowerdir={state}/etc:/etc")
@@ -105,5 +108,12 @@ def become_instance(namespace, state, limits):
     netns.mount("overlay", "/run", "overlay", netns.MS_RDONLY, f"lowerdir={state}/run:/run")
     netns.mount("sysfs", "/sys", "sysfs")  # /sys/class/net of this network namespace
     netns.mount(f"{state}/cgroup", "/sys/fs/cgroup", None, netns.MS_BIND)
-    for name, value in limits.items():
+    if binary:  # the build tree may lie where only root can go
+        netns.mount(str(binary), PROBE, None, netns.MS_BIND)
+    for name, value in scenario["host"]["limits"].items():
         resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (value, value))
+    if user != "root":
+        account = pwd.getpwnam(user)
+        os.setgroups([])
+        os.setgid(account.pw_gid)
+        os.setuid(account.pw_uid)

@@ -68,19 +68,26 @@ class Lab:
 
     # -- use ------------------------------------------------------------------------------------------------------------
 
-    def run(self, command, timeout, extra_env=None):
+    def run(self, command, timeout):
         """Runs a command as a user of the instance would and returns the finished process, its output captured."""
         return subprocess.run(command, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL,
-                              env=self._environment(extra_env), preexec_fn=self._become)
+                              env=self._environment(), preexec_fn=self._become)
 
-    def popen(self, command, extra_env=None, **kwargs):
-        """Starts a command on the instance."""
-        return subprocess.Popen(command, env=self._environment(extra_env), preexec_fn=self._become, **kwargs)
+    def probe(self, binary, arguments, timeout, extra_env=None):
+        """Runs vpce-probe on the instance, as the scenario's user, with what the scenario adds to its command line."""
+        return subprocess.run(self.probe_command(*arguments), capture_output=True, text=True, timeout=timeout,
+                              stdin=subprocess.DEVNULL, env=self._environment(extra_env),
+                              preexec_fn=lambda: self._become(binary, self.scenario["probe"]["user"]))
 
-    def exec(self, command):
+    def popen(self, command, binary):
+        """Starts a command whose output nobody reads, with the binary in place."""
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                env=self._environment(), preexec_fn=lambda: self._become(binary))
+
+    def exec(self, command, binary):
         """Replaces this process by a command on the instance."""
-        env = self._environment({k: os.environ[k] for k in ("TERM", "COLUMNS") if k in os.environ})
-        self._become()
+        env = self._environment({k: os.environ[k] for k in ("TERM", "COLUMNS", "LANG") if k in os.environ})
+        self._become(binary)
         os.execvpe(command[0], command, env)
 
     def run_inside(self, where, command, timeout=10):
@@ -88,17 +95,17 @@ class Lab:
         return subprocess.run(["ip", "netns", "exec", f"vp{self.id}-{where}", *command],
                               capture_output=True, text=True, timeout=timeout)
 
-    def probe_command(self, binary, *arguments):
-        """The command line for the binary, with what the scenario adds."""
+    def probe_command(self, *arguments):
+        """The probe's command line, with what the scenario adds."""
         probe = self.scenario["probe"]
         config = ["--config", f"{self.state}/config.toml"] if probe["config"] is not None else []
-        return [str(binary), *arguments, *config, *map(self.scenario.substitute, probe["args"])]
+        return [hostview.PROBE, *arguments, *config, *map(self.scenario.substitute, probe["args"])]
 
-    def _environment(self, extra):
+    def _environment(self, extra=None):
         return hostview.environment(self.scenario, self.state, hostview.shim(CACHE)) | (extra or {})
 
-    def _become(self):
-        hostview.become_instance(f"vp{self.id}-host", self.state, self.scenario["host"]["limits"])
+    def _become(self, binary=None, user="root"):
+        hostview.become_instance(f"vp{self.id}-host", self.state, self.scenario, binary, user)
 
     # -- raising --------------------------------------------------------------------------------------------------------
 

@@ -108,7 +108,7 @@ def _matches(lab, pattern, text):
 def _probe(lab, binary, outcome):
     expected = lab.scenario["expect"]
     started = time.monotonic()
-    done = lab.run(lab.probe_command(binary, "once", "--format", "json"), PROBE_TIMEOUT)
+    done = lab.probe(binary, ["once", "--format", "json"], PROBE_TIMEOUT)
     outcome.wall_ms = (time.monotonic() - started) * 1000
     report = _parse(done, expected, outcome)
     outcome.got = _summary(done.returncode, report)
@@ -138,7 +138,7 @@ def _parse(done, expected, outcome):
 
 def screen(lab, binary):
     """What a person would see."""
-    done = lab.run(lab.probe_command(binary, "once"), PROBE_TIMEOUT, {"COLUMNS": "80"})
+    done = lab.probe(binary, ["once"], PROBE_TIMEOUT, {"COLUMNS": "80"})
     return done.stdout + done.stderr
 
 
@@ -198,7 +198,7 @@ def demo(binary):
             scenario = load(name)
             lab.up(scenario)
             print(f"\n=== {scenario['title']}\n    {scenario['plays']}\n\n$ vpce-probe once", flush=True)
-            done = lab.run(lab.probe_command(binary, "once"), PROBE_TIMEOUT, {"COLUMNS": "80"})
+            done = lab.probe(binary, ["once"], PROBE_TIMEOUT, {"COLUMNS": "80"})
             print(done.stdout + f"$ echo $?\n{done.returncode}", flush=True)
             expected = scenario["expect"]
             if done.returncode not in expect.expected_exits(expected):

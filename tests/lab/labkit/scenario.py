@@ -59,7 +59,7 @@ DEFAULTS = {
         "files": {},
         "limits": {},
     },
-    "probe": {"args": [], "config": None, "env": {}},
+    "probe": {"args": [], "config": None, "env": {}, "user": "root"},
     "witness": [],
     "expect": {},
     "soak": {},
