@@ -2,10 +2,9 @@
 
 import os
 import statistics
-import time
 
-from labkit import hostview
-from labkit.lab import Lab
+from labkit import hostview, native
+from labkit.lab import CACHE, Lab
 from labkit.scenario import load
 
 
@@ -43,12 +42,9 @@ def _reference(scenario):
 
 
 def _measure(lab, command, binary):
-    """Wall time, CPU time and peak memory of one run. The shell's start is in the reference's numbers: ~1 ms."""
-    started = time.monotonic()
-    child = lab.popen(command, binary)
-    _, status, usage = os.wait4(child.pid, 0)
-    wall = (time.monotonic() - started) * 1000
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        raise SystemExit(f"bench: {command[0]} ended with {child.returncode}")
-    return wall, (usage.ru_utime + usage.ru_stime) * 1000, usage.ru_maxrss / 1024
+    """Wall and CPU milliseconds and peak memory in MB of one run."""
+    done = lab.popen([str(native.measure(CACHE)), *command], binary)
+    wall, cpu, memory, code = map(int, done.communicate()[0].split())
+    if code:
+        raise SystemExit(f"bench: {command[0]} ended with {code}")
+    return wall / 1000, cpu / 1000, memory / 1024

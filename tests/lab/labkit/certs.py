@@ -50,11 +50,17 @@ commonName = supplied
 basicConstraints = critical,CA:TRUE
 keyUsage = critical,keyCertSign,cRLSign
 subjectKeyIdentifier = hash
+authorityInfoAccess = OCSP;URI:http://ocsp.lab.invalid,caIssuers;URI:http://crt.lab.invalid/issuer.cer
+crlDistributionPoints = URI:http://crl.lab.invalid/issuer.crl
+certificatePolicies = 2.23.140.1.2.1
 [leaf]
 basicConstraints = critical,CA:FALSE
 keyUsage = critical,digitalSignature,keyEncipherment
 extendedKeyUsage = serverAuth
 subjectAltName = {sans}
+authorityInfoAccess = OCSP;URI:http://ocsp.lab.invalid,caIssuers;URI:http://crt.lab.invalid/leaf.cer
+crlDistributionPoints = URI:http://crl.lab.invalid/leaf.crl
+certificatePolicies = 2.23.140.1.2.1
 """
 
 
@@ -134,7 +140,7 @@ def _server_names(region, with_vpce):
     suffix = dns_suffix(region)
     names = [f"{service}.{region}.{suffix}" for service in SERVICES]
     if with_vpce:
-        names += [f"vpce-0123456789abcdef0-abcdefgh-{region}{az}.{s}.{region}.vpce.{suffix}" for s in ("ssm", "s3", "logs") for az in "abc"]
+        names += [f"vpce-0123456789abcdef0-abcdefgh-{region}{az}.{s}.{region}.vpce.{suffix}" for s in ("ssm", "s3", "logs", "monitoring") for az in "abc"]
         names += ["vault.corp.example"]
     return names
 

@@ -9,9 +9,8 @@ import pwd
 import resource
 import time
 
-from labkit import certs, netns
+from labkit import certs, native, netns
 
-SHIM_SOURCE = pathlib.Path(__file__).resolve().parent.parent / "shim" / "ena.c"
 AGENT_UNIT = "amazon-ssm-agent.service"
 STUB = "127.0.0.53"
 PROBE = "/run/lab/vpce-probe"
@@ -75,27 +74,12 @@ def _cgroup(root, agent, pid):
     os.utime(unit, (started, started))
 
 
-def shim(cache):
-    """Where the compiled shim of the present source lies."""
-    return pathlib.Path(cache).resolve() / f"ena-{SHIM_SOURCE.stat().st_mtime_ns}.so"
-
-
-def build_shim(cache):
-    """Compiles the ENA counters' shim once."""
-    library = shim(cache)
-    if not library.exists():
-        library.parent.mkdir(parents=True, exist_ok=True)
-        partial = library.with_suffix(f".{os.getpid()}")
-        netns.run("cc", "-O1", "-shared", "-fPIC", "-o", str(partial), str(SHIM_SOURCE), "-ldl")
-        partial.rename(library)
-
-
-def environment(scenario, state, library):
+def environment(scenario, state, cache):
     """A clean environment plus what the scenario sets."""
     env = {"PATH": "/run/lab:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"}
     ena = scenario["host"]["ena"]
     if ena:
-        env |= {"LD_PRELOAD": str(library), "LAB_ENA": ",".join(f"{k}={v}" for k, v in ena.items()), "LAB_ENA_STATE": f"{state}/ena"}
+        env |= {"LD_PRELOAD": str(native.ena_shim(cache)), "LAB_ENA": ",".join(f"{k}={v}" for k, v in ena.items()), "LAB_ENA_STATE": f"{state}/ena"}
     return env | {k: scenario.substitute(v).replace("{lab}", str(state)) for k, v in scenario["probe"]["env"].items()}
 
 

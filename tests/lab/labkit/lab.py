@@ -57,6 +57,13 @@ class Lab:
 
     def down(self):
         """Ends every process in the lab's namespaces, then the namespaces and the files. Safe at any time, and twice."""
+        masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})  # a second ^C must not leave a half
+        try:
+            self._remove()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, masked)
+
+    def _remove(self):
         namespaces = netns.names(f"vp{self.id}-")
         _end(namespaces)
         for child in self._children:
@@ -80,8 +87,8 @@ class Lab:
                               preexec_fn=lambda: self._become(binary, self.scenario["probe"]["user"]))
 
     def popen(self, command, binary):
-        """Starts a command whose output nobody reads, with the binary in place."""
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        """Starts a command with the binary in place; its standard output is a pipe."""
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                                 env=self._environment(), preexec_fn=lambda: self._become(binary))
 
     def exec(self, command, binary):
@@ -102,7 +109,7 @@ class Lab:
         return [hostview.PROBE, *arguments, *config, *map(self.scenario.substitute, probe["args"])]
 
     def _environment(self, extra=None):
-        return hostview.environment(self.scenario, self.state, hostview.shim(CACHE)) | (extra or {})
+        return hostview.environment(self.scenario, self.state, CACHE) | (extra or {})
 
     def _become(self, binary=None, user="root"):
         hostview.become_instance(f"vp{self.id}-host", self.state, self.scenario, binary, user)
@@ -115,8 +122,6 @@ class Lab:
         (self.state / "scenario").write_text(scenario.name)
         modes = {a: scenario.mode_of(a, s) for a, s in scenario.addresses().items()}
         certificates = certs.Certificates(CACHE).prepare(scenario.region, https.flavours(modes.values()))
-        if scenario["host"]["ena"]:
-            hostview.build_shim(CACHE)
         present = [a for a, mode in modes.items() if mode != "absent"]
         corporate = [also["address"] for also in scenario["resolver"]["also"]] + [PROXY_ADDRESS] * bool(scenario["proxy"]["mode"])
         wires = topology.Topology(self.id, scenario)

@@ -2,11 +2,13 @@
 
 import ctypes
 import os
+import signal
 import subprocess
 
 CLONE_NEWNS, CLONE_NEWNET = 0x0002_0000, 0x4000_0000
 MS_RDONLY, MS_BIND, MS_REC, MS_PRIVATE = 0x1, 0x1000, 0x4000, 0x40000
 NETNS_DIR = "/run/netns"
+PR_SET_PDEATHSIG = 1
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -75,6 +77,11 @@ def set_sysctls(namespace, settings):
             os._exit(1)
     if os.waitpid(child, 0)[1]:
         raise CommandFailed(f"sysctls of {namespace} could not be set")
+
+
+def end_with_parent():
+    """Has the kernel send SIGTERM to this process when its parent dies, however that dies."""
+    _check(_libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0), "prctl")
 
 
 def names(prefix):

@@ -1,15 +1,12 @@
 """Runs scenarios: raise, see the fault with an independent tool, run the probe, compare, take down."""
 
-import concurrent.futures
 import dataclasses
 import json
 import os
 import re
-import signal
-import sys
 import time
 
-from labkit import expect
+from labkit import children, expect
 from labkit.lab import Lab, remains
 from labkit.scenario import load
 
@@ -37,20 +34,15 @@ class Outcome:
 def run_all(names, binary, jobs, keep):
     """Runs many scenarios at once; returns an exit code that tells the truth."""
     prefix = f"t{os.getpid()}x"
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     width = max(map(len, names)) + 2
     print(f"{'scenario':{width}}{'expected':<34}{'got':<34}{'ms':>7}", flush=True)
     failed = []
-    workers = concurrent.futures.ProcessPoolExecutor(max_workers=jobs)
-    try:
-        tasks = [workers.submit(_run_one, name, binary, f"{prefix}{number}", keep) for number, name in enumerate(names)]
-        for task in concurrent.futures.as_completed(tasks):
-            outcome = task.result()
-            print(f"{outcome.name:{width}}{outcome.expected[:33]:<34}{outcome.got[:33]:<34}{outcome.wall_ms:>7.0f}"
-                  + ("" if outcome.passed else "  FAILED"), flush=True)
-            failed += [] if outcome.passed else [outcome]
-    finally:
-        workers.shutdown(wait=True, cancel_futures=True)
+    tasks = [(name, f"{prefix}{number}") for number, name in enumerate(names)]
+    for (name, _), outcome in children.each(tasks, jobs, lambda task: _run_one(task[0], binary, task[1], keep)):
+        outcome = outcome or Outcome(name, "", "", 0, ["its process ended without a result"])
+        print(f"{outcome.name:{width}}{outcome.expected[:33]:<34}{outcome.got[:33]:<34}{outcome.wall_ms:>7.0f}"
+              + ("" if outcome.passed else "  FAILED"), flush=True)
+        failed += [] if outcome.passed else [outcome]
     for outcome in sorted(failed, key=lambda o: o.name):
         _tell(outcome)
     leftovers = [] if keep else remains(prefix)
