@@ -40,7 +40,7 @@ lint:
 
 deny:
 	@command -v cargo-deny >/dev/null || $(CARGO) install --locked --version 0.20.2 cargo-deny
-	$(CARGO) deny --locked --offline check bans licenses sources
+	$(CARGO) deny --locked check bans licenses sources
 
 release:
 	$(CARGO) build --locked --release
