@@ -1,8 +1,9 @@
 """Compares a report with a scenario's expectation; what comes out is a list of differences in words.
 
 An expected value is compared with the value at the same place of the JSON: a table descends, a list means "one of these", a
-string that starts with `re:` is a pattern, "none" is null. `problems` lists causes that must be among a target's problems,
-`not_problems` those that must not. `may_…` names what the contract leaves open, `any_findings` wants one of several.
+string that starts with `re:` is a pattern, "none" is null; where the report has a list, it must hold all of the expected.
+`problems` lists causes that must be among a target's problems, `not_problems` those that must not. `may_…` names what the
+contract leaves open, `any_findings` wants one of several.
 """
 
 import re
@@ -56,7 +57,7 @@ def _findings(expect, report):
 
 
 def _host(expect, host):
-    found = _match("host.imds", expect.get("imds", "ok"), host.get("imds"))
+    found = _match("host.imds", expect.get("imds", ["ok", "slow"]), host.get("imds"))
     found += _match("host", expect.get("host", {}), host)
     got = {problem["cause"] for problem in host.get("problems") or []}
     wanted = set(expect.get("host_problems", []))
@@ -94,6 +95,9 @@ def _match(where, wanted, got):
         if not isinstance(got, dict):
             return [f"{where}: expected {wanted}, got {got!r}"]
         return [line for key, value in wanted.items() for line in _match(f"{where}.{key}", value, got.get(key))]
+    if isinstance(got, list):
+        missing = [value for value in (wanted if isinstance(wanted, list) else [wanted]) if value not in got]
+        return [f"{where}: {_either(missing)} is not among {got}"] if missing else []
     if isinstance(wanted, str) and wanted.startswith("re:"):
         return [] if isinstance(got, str) and re.search(wanted[3:], got) else [f"{where}: expected /{wanted[3:]}/, got {got!r}"]
     accepted = wanted if isinstance(wanted, list) else [wanted]

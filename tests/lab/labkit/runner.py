@@ -31,28 +31,31 @@ class Outcome:
         return not self.problems
 
 
-def run_all(names, binary, jobs, keep):
+def run_all(names, options):
     """Runs many scenarios at once; returns an exit code that tells the truth."""
+    if options.reports:
+        options.reports.mkdir(parents=True, exist_ok=True)
     prefix = f"t{os.getpid()}x"
     width = max(map(len, names)) + 2
     print(f"{'scenario':{width}}{'expected':<34}{'got':<34}{'ms':>7}", flush=True)
     failed = []
     tasks = [(name, f"{prefix}{number}") for number, name in enumerate(names)]
-    for (name, _), outcome in children.each(tasks, jobs, lambda task: _run_one(task[0], binary, task[1], keep)):
+    for (name, _), outcome in children.each(tasks, options.jobs, lambda task: run_one(*task, options.bin, options.reports, options.keep)):
         outcome = outcome or Outcome(name, "", "", 0, ["its process ended without a result"])
         print(f"{outcome.name:{width}}{outcome.expected[:33]:<34}{outcome.got[:33]:<34}{outcome.wall_ms:>7.0f}"
               + ("" if outcome.passed else "  FAILED"), flush=True)
         failed += [] if outcome.passed else [outcome]
     for outcome in sorted(failed, key=lambda o: o.name):
         _tell(outcome)
-    leftovers = [] if keep else remains(prefix)
+    leftovers = [] if options.keep else remains(prefix)
     for line in leftovers:
         print(f"left behind: {line}")
     print(f"{len(names) - len(failed)} passed, {len(failed)} failed")
     return 1 if failed or leftovers else 0
 
 
-def _run_one(name, binary, lab_id, keep):
+def run_one(name, lab_id, binary, reports=None, keep=False, env=None):
+    """One scenario in a lab of its own; without a binary only its witnesses. `env` goes to the probe."""
     scenario, lab = load(name), Lab(lab_id)
     outcome = Outcome(name, _summary_expected(scenario["expect"]), "-", 0, [])
     try:
@@ -61,7 +64,7 @@ def _run_one(name, binary, lab_id, keep):
         outcome.raise_ms = (time.monotonic() - started) * 1000
         outcome.problems += [line for witness in scenario["witness"] for line in check_witness(lab, witness)]
         if binary and not outcome.problems:
-            _probe(lab, binary, outcome)
+            _probe(lab, binary, outcome, reports, env)
         elif not outcome.problems:
             outcome.got, outcome.wall_ms = "(witness only)", outcome.raise_ms
     except Exception as problem:  # one broken scenario must not hide the others
@@ -97,12 +100,14 @@ def _matches(lab, pattern, text):
     return re.search(lab.scenario.substitute(pattern), text, re.MULTILINE)
 
 
-def _probe(lab, binary, outcome):
+def _probe(lab, binary, outcome, reports=None, env=None):
     expected = lab.scenario["expect"]
     started = time.monotonic()
-    done = lab.probe(binary, ["once", "--format", "json"], PROBE_TIMEOUT)
+    done = lab.probe(binary, ["once", "--format", "json"], PROBE_TIMEOUT, env)
     outcome.wall_ms = (time.monotonic() - started) * 1000
     report = _parse(done, expected, outcome)
+    if reports and report is not None:
+        (reports / f"{outcome.name}.json").write_text(done.stdout)
     outcome.got = _summary(done.returncode, report)
     outcome.problems += expect.differences(expected, report, done.returncode, outcome.wall_ms)
     for stream in ("stdout", "stderr"):
