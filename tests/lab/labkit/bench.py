@@ -1,4 +1,4 @@
-"""Times the probe in the healthy lab beside curl and dig doing the same work, in turn, so that noise hits both alike."""
+"""Times the probe in the healthy lab beside curl and dig at the same work, in turn, so that noise hits both."""
 
 import os
 import statistics
@@ -29,7 +29,9 @@ def run(binary, runs):
     for name, (wall, cpu, memory) in medians.items():
         print(f"{name:24}{wall:>10.1f}{cpu:>10.1f}{memory:>14.1f}")
     ours, peer = medians["vpce-probe once"], medians["curl -Z + dig"]
-    print(f"{'ratio ours / reference':24}{ours[0] / peer[0]:>10.2f}{ours[1] / peer[1]:>10.2f}{ours[2] / peer[2]:>14.2f}")
+    print(
+        f"{'ratio ours / reference':24}{ours[0] / peer[0]:>10.2f}{ours[1] / peer[1]:>10.2f}{ours[2] / peer[2]:>14.2f}"
+    )
     return 0
 
 
@@ -37,7 +39,9 @@ def _reference(scenario):
     """One curl for all (name, address) pairs at once, after one dig for all names."""
     zone = scenario.zone()
     pairs = [(host, address) for host, answer in zone.items() for address in answer]
-    requests = " --next ".join(f"-s -o /dev/null --connect-to ::{address}:443 https://{host}/" for host, address in pairs)
+    requests = " --next ".join(
+        f"-s -o /dev/null --connect-to ::{address}:443 https://{host}/" for host, address in pairs
+    )
     return f"dig +short {' '.join(zone)} >/dev/null; exec curl -Z --parallel-immediate --parallel-max 50 {requests}"
 
 

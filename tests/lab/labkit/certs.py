@@ -102,7 +102,16 @@ class Certificates:
         shutil.rmtree(self.dir, ignore_errors=True)
         self.dir.mkdir()
         for name in ("lab-root", "lab-1", "lab-2", "corporate-root", "leaf"):
-            netns.run("openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", f"{self.dir}/{name}.key")
+            netns.run(
+                "openssl",
+                "genpkey",
+                "-algorithm",
+                "RSA",
+                "-pkeyopt",
+                "rsa_keygen_bits:2048",
+                "-out",
+                f"{self.dir}/{name}.key",
+            )
         self._sign("lab-root", LAB_ORG, "Lab Services Root CA", "lab-root", None)
         self._sign("lab-1", LAB_ORG, "Amazon Lab Root CA 1", "lab-1", "lab-root")
         self._sign("lab-2", LAB_ORG, "Amazon RSA 2048 M99 (lab)", "lab-2", "lab-1")
@@ -115,7 +124,9 @@ class Certificates:
         names = _server_names(region if right_names else "eu-central-1", right_names)
         issuer = {"lab": "lab-2", "corporate": "corporate-root", None: None}[authority]
         self._sign(name, LAB_ORG, names[0], "leaf", issuer, first, last, ",".join(f"DNS:{n}" for n in names))
-        links = [name] + {"lab": ["lab-2", "lab-1"], "corporate": ["corporate-root"]}.get(authority, []) * send_intermediates
+        links = [name] + {"lab": ["lab-2", "lab-1"], "corporate": ["corporate-root"]}.get(
+            authority, []
+        ) * send_intermediates
         text = "".join((self.dir / f"{link}.pem").read_text() for link in links)
         partial = self.chain(region, flavour).with_suffix(".partial")
         partial.write_text(text)
@@ -127,20 +138,52 @@ class Certificates:
         config.write_text(CA_CONFIG.format(dir=self.dir, sans=sans))
         (self.dir / "index.txt").write_text("")
         request, out = self.dir / f"{name}.csr", self.dir / f"{name}.pem"
-        netns.run("openssl", "req", "-new", "-key", f"{self.dir}/{key}.key", "-out", str(request),
-                  "-subj", f"/C=US/O={organisation}/CN={common_name}", "-config", "/dev/null")
+        netns.run(
+            "openssl",
+            "req",
+            "-new",
+            "-key",
+            f"{self.dir}/{key}.key",
+            "-out",
+            str(request),
+            "-subj",
+            f"/C=US/O={organisation}/CN={common_name}",
+            "-config",
+            "/dev/null",
+        )
         signer = ["-selfsign", "-keyfile", f"{self.dir}/{key}.key"]
         if issuer:
             signer = ["-cert", f"{self.dir}/{issuer}.pem", "-keyfile", f"{self.dir}/{issuer}.key"]
-        netns.run("openssl", "ca", "-batch", "-notext", "-config", str(config), "-in", str(request), "-out", str(out), *signer,
-                  "-extensions", "leaf" if key == "leaf" else "issuer", "-startdate", _stamp(first), "-enddate", _stamp(last))
+        netns.run(
+            "openssl",
+            "ca",
+            "-batch",
+            "-notext",
+            "-config",
+            str(config),
+            "-in",
+            str(request),
+            "-out",
+            str(out),
+            *signer,
+            "-extensions",
+            "leaf" if key == "leaf" else "issuer",
+            "-startdate",
+            _stamp(first),
+            "-enddate",
+            _stamp(last),
+        )
 
 
 def _server_names(region, with_vpce):
     suffix = dns_suffix(region)
     names = [f"{service}.{region}.{suffix}" for service in SERVICES]
     if with_vpce:
-        names += [f"vpce-0123456789abcdef0-abcdefgh-{region}{az}.{s}.{region}.vpce.{suffix}" for s in ("ssm", "s3", "logs", "monitoring") for az in "abc"]
+        names += [
+            f"vpce-0123456789abcdef0-abcdefgh-{region}{az}.{s}.{region}.vpce.{suffix}"
+            for s in ("ssm", "s3", "logs", "monitoring")
+            for az in "abc"
+        ]
         names += ["vault.corp.example"]
     return names
 
@@ -154,7 +197,9 @@ def trust_directory(certificates, target, kind):
     os.makedirs(target)
     bundle = os.path.join(target, "ca-certificates.crt")
     if kind == "garbage":
-        pathlib.Path(bundle).write_text("-----BEGIN CERTIFICATE-----\nthis is no certificate\n-----END CERTIFICATE-----\n")
+        pathlib.Path(bundle).write_text(
+            "-----BEGIN CERTIFICATE-----\nthis is no certificate\n-----END CERTIFICATE-----\n"
+        )
     for root in {"lab": ["lab-root"], "lab+corporate": ["lab-root", "corporate-root"]}.get(kind, []):
         certificate = certificates.dir / f"{root}.pem"
         with open(bundle, "a") as out:

@@ -10,10 +10,10 @@ from labkit import netns
 
 
 def each(tasks, jobs, work):
-    """Calls `work(task)` for every task, at most `jobs` at once, each in a child of its own; yields (task, result) as they end.
+    """Calls `work(task)` for every task, `jobs` at once, each in a child of its own; yields (task, result) as they end.
 
-    A child that ends without a result yields None. When the caller stops early (an error, ^C, SIGTERM) the children are told
-    to end and waited for, so that none outlives its lab.
+    A child that ends without a result yields None. When the caller stops early (an error, ^C, SIGTERM) the children are
+    told to end and waited for, so that none outlives its lab.
     """
     waiting, running = list(reversed(tasks)), {}
     try:

@@ -1,9 +1,9 @@
 """Compares a report with a scenario's expectation; what comes out is a list of differences in words.
 
-An expected value is compared with the value at the same place of the JSON: a table descends, a list means "one of these", a
-string that starts with `re:` is a pattern, "none" is null; where the report has a list, it must hold all of the expected.
-`problems` lists causes that must be among a target's problems, `not_problems` those that must not. `may_…` names what the
-contract leaves open, `any_findings` wants one of several.
+An expected value is compared with the value at the same place of the JSON: a table descends, a list means "one of
+these", a string that starts with `re:` is a pattern, "none" is null; where the report has a list, it must hold all of
+the expected. `problems` lists causes that must be among a target's problems, `not_problems` those that must not.
+`may_…` names what the contract leaves open, `any_findings` wants one of several.
 """
 
 import re
@@ -11,13 +11,37 @@ import re
 EXIT_OF_VERDICT = {"healthy": 0, "degraded": 1, "failed": 2}
 ROUND_DEADLINE_MS, HOST_FACTS_MS = 10_000, 2_500
 
-# Findings that join several targets: one that a scenario does not expect is a wrong story, even if each target is right.
+# Findings that join several targets: an unexpected one is a wrong story, even if each target is right.
 ACROSS_TARGETS = {
-    "endpoint-missing", "private-dns-off", "resolver-down", "egress-blocked", "endpoints-blocked", "path-mtu", "tls-inspection",
-    "clock-wrong", "clock-skew", "proxy-interferes",
+    "endpoint-missing",
+    "private-dns-off",
+    "resolver-down",
+    "egress-blocked",
+    "endpoints-blocked",
+    "path-mtu",
+    "tls-inspection",
+    "clock-wrong",
+    "clock-skew",
+    "proxy-interferes",
 }
-ROUND_KEYS = {"exit", "verdict", "others", "findings", "any_findings", "may_findings", "not_findings", "imds", "host", "host_problems",
-              "may_host_problems", "targets", "max_ms", "stdout", "not_stdout", "stderr"}
+ROUND_KEYS = {
+    "exit",
+    "verdict",
+    "others",
+    "findings",
+    "any_findings",
+    "may_findings",
+    "not_findings",
+    "imds",
+    "host",
+    "host_problems",
+    "may_host_problems",
+    "targets",
+    "max_ms",
+    "stdout",
+    "not_stdout",
+    "stderr",
+}
 
 
 def differences(expect, report, exit_code, wall_ms):
@@ -99,10 +123,16 @@ def _match(where, wanted, got):
         missing = [value for value in (wanted if isinstance(wanted, list) else [wanted]) if value not in got]
         return [f"{where}: {_either(missing)} is not among {got}"] if missing else []
     if isinstance(wanted, str) and wanted.startswith("re:"):
-        return [] if isinstance(got, str) and re.search(wanted[3:], got) else [f"{where}: expected /{wanted[3:]}/, got {got!r}"]
+        return (
+            []
+            if isinstance(got, str) and re.search(wanted[3:], got)
+            else [f"{where}: expected /{wanted[3:]}/, got {got!r}"]
+        )
     accepted = wanted if isinstance(wanted, list) else [wanted]
     # TOML has no null: "none" stands for it.
-    return [] if ("none" if got is None else got) in accepted else [f"{where}: expected {_either(accepted)}, got {got!r}"]
+    return (
+        [] if ("none" if got is None else got) in accepted else [f"{where}: expected {_either(accepted)}, got {got!r}"]
+    )
 
 
 def _either(values):

@@ -44,5 +44,7 @@ def _load(namespace, kind, table, hook, rules):
     if not rules:
         return
     body = "\n    ".join(rules)
-    text = f"table {kind} {table} {{\n  chain {hook} {{\n    type filter hook {hook} priority 0;\n    {body}\n  }}\n}}\n"
+    text = (
+        f"table {kind} {table} {{\n  chain {hook} {{\n    type filter hook {hook} priority 0;\n    {body}\n  }}\n}}\n"
+    )
     netns.run("ip", "netns", "exec", namespace, "nft", "-f", "-", stdin=text)

@@ -67,8 +67,12 @@ def _cgroup(root, agent, pid):
     if agent == "stopped":
         return
     unit.mkdir()
-    for name, text in {"cgroup.procs": f"{pid}\n" * (agent != "empty"), "cgroup.events": f"populated {int(agent != 'empty')}\nfrozen 0\n",
-                       "cgroup.type": "domain\n", "pids.current": f"{int(agent != 'empty')}\n"}.items():
+    for name, text in {
+        "cgroup.procs": f"{pid}\n" * (agent != "empty"),
+        "cgroup.events": f"populated {int(agent != 'empty')}\nfrozen 0\n",
+        "cgroup.type": "domain\n",
+        "pids.current": f"{int(agent != 'empty')}\n",
+    }.items():
         (unit / name).write_text(text)
     started = time.time() - (FRESH_SECONDS if agent == "running" else STALE_SECONDS)
     os.utime(unit, (started, started))
@@ -76,15 +80,23 @@ def _cgroup(root, agent, pid):
 
 def environment(scenario, state, cache):
     """A clean environment plus what the scenario sets."""
-    env = {"PATH": "/run/lab:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"}
+    env = {
+        "PATH": "/run/lab:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME": "/root",
+        "LANG": "C.UTF-8",
+    }
     ena = scenario["host"]["ena"]
     if ena:
-        env |= {"LD_PRELOAD": str(native.ena_shim(cache)), "LAB_ENA": ",".join(f"{k}={v}" for k, v in ena.items()), "LAB_ENA_STATE": f"{state}/ena"}
+        env |= {
+            "LD_PRELOAD": str(native.ena_shim(cache)),
+            "LAB_ENA": ",".join(f"{k}={v}" for k, v in ena.items()),
+            "LAB_ENA_STATE": f"{state}/ena",
+        }
     return env | {k: scenario.substitute(v).replace("{lab}", str(state)) for k, v in scenario["probe"]["env"].items()}
 
 
 def become_instance(namespace, state, scenario, binary=None, user="root"):
-    """Turns the calling process (a fresh child) into one that lives on the instance; `binary` appears there as PROBE."""
+    """Turns the calling process (a fresh child) into one on the instance; `binary` appears there as PROBE."""
     netns.enter(namespace)
     netns.unshare_mounts()
     netns.mount("overlay", "/etc", "overlay", netns.MS_RDONLY, f"lowerdir={state}/etc:/etc")

@@ -6,7 +6,15 @@ import time
 from labkit import netns
 
 # mode → certificate flavour; every other nginx mode presents the good one
-CERTIFICATE_MODES = {"expired", "not-yet-valid", "expiring", "wrong-name", "missing-intermediate", "foreign-ca", "self-signed"}
+CERTIFICATE_MODES = {
+    "expired",
+    "not-yet-valid",
+    "expiring",
+    "wrong-name",
+    "missing-intermediate",
+    "foreign-ca",
+    "self-signed",
+}
 HTTP_MODES = {"aws", "tls12", "http-500", "not-aws", "http-closed", "s3-denied", "s3-moved", "s3-missing"}
 
 SERVER = """
@@ -36,13 +44,16 @@ http {{
   ssl_session_cache shared:lab:1m;
   # A connection that an idle agent holds must stay open for as long as the scenario lasts.
   client_header_timeout 1h;
-  client_body_temp_path {state}; proxy_temp_path {state}; fastcgi_temp_path {state}; uwsgi_temp_path {state}; scgi_temp_path {state};
+  client_body_temp_path {state}; proxy_temp_path {state}; fastcgi_temp_path {state};
+  uwsgi_temp_path {state}; scgi_temp_path {state};
   {servers}
 }}
 """
 
-DENIED = ('<?xml version="1.0" encoding="UTF-8"?>\\n<Error><Code>AccessDenied</Code><Message>Access Denied</Message>'
-          "<RequestId>LABREQUEST0000001</RequestId></Error>")
+DENIED = (
+    '<?xml version="1.0" encoding="UTF-8"?>\\n<Error><Code>AccessDenied</Code><Message>Access Denied</Message>'
+    "<RequestId>LABREQUEST0000001</RequestId></Error>"
+)
 MISSING = DENIED.replace("AccessDenied", "NoSuchBucket").replace("Access Denied", "The specified bucket does not exist")
 MOVED = DENIED.replace("AccessDenied", "PermanentRedirect").replace("Access Denied", "Use the other endpoint")
 
@@ -58,8 +69,10 @@ def flavours(modes):
 
 
 def start(namespace, state, certificates, region, sites):
-    """`sites` maps (mode, is S3) to addresses. nginx listens before its parent returns: no wait is needed after this."""
-    servers = "".join(_server(mode, is_s3, addresses, certificates, region) for (mode, is_s3), addresses in sites.items())
+    """`sites` maps (mode, is S3) to addresses. nginx listens before its parent returns: no wait is needed."""
+    servers = "".join(
+        _server(mode, is_s3, addresses, certificates, region) for (mode, is_s3), addresses in sites.items()
+    )
     config = f"{state}/nginx.conf"
     with open(config, "w") as out:
         out.write(CONFIG.format(state=state, servers=servers, workers=2))
@@ -87,8 +100,11 @@ def _headers(mode, is_s3):
     if mode == "s3-moved":
         lines.append('more_set_headers "x-amz-bucket-region: us-east-1";')
     if mode != "not-aws":
-        names = [("x-amz-request-id", "LABREQUEST0000001"), ("x-amz-id-2", "bGFiIGhvc3QgaWQ=")] if is_s3 else [
-            ("x-amzn-RequestId", "01234567-89ab-cdef-0123-456789abcdef")]
+        names = (
+            [("x-amz-request-id", "LABREQUEST0000001"), ("x-amz-id-2", "bGFiIGhvc3QgaWQ=")]
+            if is_s3
+            else [("x-amzn-RequestId", "01234567-89ab-cdef-0123-456789abcdef")]
+        )
         lines += [f'more_set_headers "{name}: {value}";' for name, value in names]
     return "\n    ".join(lines)
 
@@ -107,7 +123,9 @@ def _body(mode, is_s3, region):
         "s3-missing": f"return 404 '{MISSING}';",
         "s3-moved": "return 418;",  # `return 301` would take the text for a URL
     }.get(mode, 'return 200 "3.3.2299.0\\n";')
-    moved = f"error_page 418 =301 @moved;\n    location @moved {{ return 200 '{MOVED}'; }}" if mode == "s3-moved" else ""
+    moved = (
+        f"error_page 418 =301 @moved;\n    location @moved {{ return 200 '{MOVED}'; }}" if mode == "s3-moved" else ""
+    )
     return f"""location = /amazon-ssm-{region}/latest/VERSION {{ {version} }}
     location / {{ return 403 '{DENIED}'; }}
     {moved}"""

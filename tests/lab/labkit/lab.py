@@ -34,7 +34,7 @@ class Lab:
         self.scenario = None
         self._children = []
 
-    # -- life -----------------------------------------------------------------------------------------------------------
+    # -- life --
 
     def up(self, scenario):
         """Raises the lab with a scenario's faults in place; what was raised under this id before goes first."""
@@ -56,8 +56,10 @@ class Lab:
         return self
 
     def down(self):
-        """Ends every process in the lab's namespaces, then the namespaces and the files. Safe at any time, and twice."""
-        masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})  # a second ^C must not leave a half
+        """Ends every process in the lab's namespaces, then the namespaces and the files. Safe at any time."""
+        masked = signal.pthread_sigmask(
+            signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM}
+        )  # a second ^C must not leave a half
         try:
             self._remove()
         finally:
@@ -73,23 +75,42 @@ class Lab:
             netns.ip_batch([f"netns del {n}" for n in namespaces])
         shutil.rmtree(self.state, ignore_errors=True)
 
-    # -- use ------------------------------------------------------------------------------------------------------------
+    # -- use --
 
     def run(self, command, timeout):
         """Runs a command as a user of the instance would and returns the finished process, its output captured."""
-        return subprocess.run(command, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL,
-                              env=self._environment(), preexec_fn=self._become)
+        return subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            stdin=subprocess.DEVNULL,
+            env=self._environment(),
+            preexec_fn=self._become,
+        )
 
     def probe(self, binary, arguments, timeout, extra_env=None):
         """Runs vpce-probe on the instance, as the scenario's user, with what the scenario adds to its command line."""
-        return subprocess.run(self.probe_command(*arguments), capture_output=True, text=True, timeout=timeout,
-                              stdin=subprocess.DEVNULL, env=self._environment(extra_env),
-                              preexec_fn=lambda: self._become(binary, self.scenario["probe"]["user"]))
+        return subprocess.run(
+            self.probe_command(*arguments),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            stdin=subprocess.DEVNULL,
+            env=self._environment(extra_env),
+            preexec_fn=lambda: self._become(binary, self.scenario["probe"]["user"]),
+        )
 
     def popen(self, command, binary):
         """Starts a command with the binary in place; its standard output is a pipe."""
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                                env=self._environment(), preexec_fn=lambda: self._become(binary))
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=self._environment(),
+            preexec_fn=lambda: self._become(binary),
+        )
 
     def exec(self, command, binary):
         """Replaces this process by a command on the instance."""
@@ -99,8 +120,9 @@ class Lab:
 
     def run_inside(self, where, command, timeout=10):
         """Runs a command in the `fabric` or `world` (witnesses read firewall counters there)."""
-        return subprocess.run(["ip", "netns", "exec", f"vp{self.id}-{where}", *command],
-                              capture_output=True, text=True, timeout=timeout)
+        return subprocess.run(
+            ["ip", "netns", "exec", f"vp{self.id}-{where}", *command], capture_output=True, text=True, timeout=timeout
+        )
 
     def probe_command(self, *arguments):
         """The probe's command line, with what the scenario adds."""
@@ -114,7 +136,7 @@ class Lab:
     def _become(self, binary=None, user="root"):
         hostview.become_instance(f"vp{self.id}-host", self.state, self.scenario, binary, user)
 
-    # -- raising --------------------------------------------------------------------------------------------------------
+    # -- raising --
 
     def _raise(self):
         scenario = self.scenario
@@ -123,7 +145,9 @@ class Lab:
         modes = {a: scenario.mode_of(a, s) for a, s in scenario.addresses().items()}
         certificates = certs.Certificates(CACHE).prepare(scenario.region, https.flavours(modes.values()))
         present = [a for a, mode in modes.items() if mode != "absent"]
-        corporate = [also["address"] for also in scenario["resolver"]["also"]] + [PROXY_ADDRESS] * bool(scenario["proxy"]["mode"])
+        corporate = [also["address"] for also in scenario["resolver"]["also"]] + [PROXY_ADDRESS] * bool(
+            scenario["proxy"]["mode"]
+        )
         wires = topology.Topology(self.id, scenario)
         wires.raise_wires(present + corporate)
         self._start_servers(wires, modes, certificates)
@@ -137,21 +161,45 @@ class Lab:
         scenario, plan = self.scenario, []
         if scenario["imds"]["mode"] != "unreachable":
             addresses = [topology.IMDS_V4] * scenario["vpc"]["ipv4"] + [topology.IMDS_V6] * scenario["vpc"]["ipv6"]
-            plan.append({"server": "imds", "namespace": wires.fabric, "mode": scenario["imds"]["mode"],
-                         "addresses": addresses, "tree": imds.metadata(scenario)})
+            plan.append(
+                {
+                    "server": "imds",
+                    "namespace": wires.fabric,
+                    "mode": scenario["imds"]["mode"],
+                    "addresses": addresses,
+                    "tree": imds.metadata(scenario),
+                }
+            )
         for mode in sorted(set(modes.values())):
             if mode != "absent" and mode not in firewall.VERDICTS and not https.is_nginx_mode(mode):
-                plan.append({"server": "odd", "namespace": wires.world, "mode": mode, "addresses": _with(modes, mode),
-                             "chain": str(certificates.chain(scenario.region, "good")), "key": str(certificates.key)})
+                plan.append(
+                    {
+                        "server": "odd",
+                        "namespace": wires.world,
+                        "mode": mode,
+                        "addresses": _with(modes, mode),
+                        "chain": str(certificates.chain(scenario.region, "good")),
+                        "key": str(certificates.key),
+                    }
+                )
         for view in self._views(wires):
             if view["engine"] == "own":
                 plan.append({"server": "dns"} | view)
         if scenario["proxy"]["mode"]:
             upstreams = {scenario.host_name(s): a for s, a in scenario["proxy"]["upstreams"].items()}
-            plan.append({"server": "proxy", "namespace": wires.world, "mode": scenario["proxy"]["mode"],
-                         "address": PROXY_ADDRESS, "upstreams": upstreams})
+            plan.append(
+                {
+                    "server": "proxy",
+                    "namespace": wires.world,
+                    "mode": scenario["proxy"]["mode"],
+                    "address": PROXY_ADDRESS,
+                    "upstreams": upstreams,
+                }
+            )
         if wires.has_delay:
-            plan.append({"server": "delayline", "namespace": wires.delay, "seconds": scenario["network"]["far_rtt_ms"] / 2000})
+            plan.append(
+                {"server": "delayline", "namespace": wires.delay, "seconds": scenario["network"]["far_rtt_ms"] / 2000}
+            )
         if plan:
             self._start_plan(plan)
 
@@ -160,9 +208,16 @@ class Lab:
         path.write_text(json.dumps(plan))
         reader, writer = os.pipe()
         log = open(self.state / "servers.log", "w")
-        self._children.append(subprocess.Popen(
-            [sys.executable, "-S", str(LAB_DIR / "servers" / "main.py"), str(path), str(writer)],
-            pass_fds=[writer], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True))
+        self._children.append(
+            subprocess.Popen(
+                [sys.executable, "-S", str(LAB_DIR / "servers" / "main.py"), str(path), str(writer)],
+                pass_fds=[writer],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        )
         os.close(writer)
         log.close()
         ready = select.select([reader], [], [], READY_SECONDS)[0] and os.read(reader, 16)
@@ -173,14 +228,24 @@ class Lab:
     def _views(self, wires):
         """Every name server of the scenario: the VPC's own, and those on other addresses with another view."""
         scenario = self.scenario
-        own = {"mode": scenario["resolver"]["mode"], "namespace": wires.fabric, "zone": scenario.zone(),
-               "addresses": wires.resolvers_v4() + topology.RESOLVERS_V6}
+        own = {
+            "mode": scenario["resolver"]["mode"],
+            "namespace": wires.fabric,
+            "zone": scenario.zone(),
+            "addresses": wires.resolvers_v4() + topology.RESOLVERS_V6,
+        }
         views = [own]
         if scenario["host"]["stub"]:
             views.append({"mode": "ok", "namespace": wires.host, "zone": scenario.zone(), "addresses": [hostview.STUB]})
         for also in scenario["resolver"]["also"]:
-            views.append({"mode": also.get("mode", "ok"), "namespace": wires.world, "addresses": [also["address"]],
-                          "zone": scenario.zone(also.get("names"))})
+            views.append(
+                {
+                    "mode": also.get("mode", "ok"),
+                    "namespace": wires.world,
+                    "addresses": [also["address"]],
+                    "zone": scenario.zone(also.get("names")),
+                }
+            )
         for view in views:
             view["engine"] = "own" if resolver.needs_own_server(view["mode"], view["zone"]) else "unbound"
         return [view for view in views if view["mode"] != "closed"]
@@ -188,7 +253,9 @@ class Lab:
     def _start_resolvers(self, wires):
         for number, view in enumerate(self._views(wires)):
             if view["engine"] == "unbound":
-                resolver.start_unbound(view["namespace"], self.state, f"unbound{number}", view["addresses"], view["zone"])
+                resolver.start_unbound(
+                    view["namespace"], self.state, f"unbound{number}", view["addresses"], view["zone"]
+                )
 
     def _start_nginx(self, wires, modes, certificates):
         sites = {}
@@ -217,10 +284,15 @@ class Lab:
         if host["agent"] == "connected":
             address = self.scenario.names["ssmmessages"][0]
             hold = f"exec 3<>/dev/tcp/{address}/443; "
-        agent = subprocess.Popen(["bash", "-c", hold + "exec -a amazon-ssm-agent sleep infinity"],
-                                 env={"PATH": "/usr/bin:/bin"} | host["agent_environ"], stdin=subprocess.DEVNULL,
-                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-                                 preexec_fn=lambda: netns.enter(wires.host))
+        agent = subprocess.Popen(
+            ["bash", "-c", hold + "exec -a amazon-ssm-agent sleep infinity"],
+            env={"PATH": "/usr/bin:/bin"} | host["agent_environ"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            preexec_fn=lambda: netns.enter(wires.host),
+        )
         self._children.append(agent)
         return agent.pid
 

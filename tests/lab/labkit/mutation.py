@@ -13,7 +13,14 @@ RULE_TABLE = pathlib.Path(__file__).resolve().parents[3] / "src/judge/mod.rs"
 RULE = re.compile(r'^\s*(?:layer|remark|target|across|host)\("([a-z0-9-]+)", \w', re.MULTILINE)
 SWITCH = "VPCE_PROBE_WITHOUT_RULE"
 # What they judge is not measured yet.
-NOT_YET = {"mtu", "large-hello-blocked", "large-hello-blocked-across", "mtu-relies-on-icmp", "mtu-inconclusive", "path-mtu"}
+NOT_YET = {
+    "mtu",
+    "large-hello-blocked",
+    "large-hello-blocked-across",
+    "mtu-relies-on-icmp",
+    "mtu-inconclusive",
+    "path-mtu",
+}
 
 
 def run(binary, jobs):

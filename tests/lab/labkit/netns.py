@@ -26,7 +26,7 @@ def run(*command, stdin=None, env=None):
 
 
 def ip_batch(lines, namespace=None):
-    """Feeds many `ip` commands to one process; those that begin with -6 go to a second one, as a batch has one family."""
+    """Feeds many `ip` commands to one process; those that begin with -6 to a second one: a batch has one family."""
     where = ["-n", namespace] if namespace else []
     six = [line.removeprefix("-6 ") for line in lines if line.startswith("-6 ")]
     other = [line for line in lines if not line.startswith("-6 ")]

@@ -33,14 +33,17 @@ def needs_own_server(mode, zone):
 
 
 def start_unbound(namespace, state, name, addresses, zone):
-    """Starts unbound; its sockets are bound before its parent returns, so the first query waits in the socket at worst."""
+    """Starts unbound; its sockets are bound before its parent returns: the first query waits there at worst."""
     config = f"{state}/{name}.conf"
     with open(config, "w") as out:
-        out.write(CONFIG.format(
-            state=state, name=name,
-            interfaces="\n  ".join(f"interface: {a}" for a in addresses),
-            zone="\n  ".join(line for host, answer in zone.items() for line in _local_data(host, answer)),
-        ))
+        out.write(
+            CONFIG.format(
+                state=state,
+                name=name,
+                interfaces="\n  ".join(f"interface: {a}" for a in addresses),
+                zone="\n  ".join(line for host, answer in zone.items() for line in _local_data(host, answer)),
+            )
+        )
     netns.run("ip", "netns", "exec", namespace, "unbound", "-c", config)
 
 

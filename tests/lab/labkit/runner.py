@@ -40,10 +40,15 @@ def run_all(names, options):
     print(f"{'scenario':{width}}{'expected':<34}{'got':<34}{'ms':>7}", flush=True)
     failed = []
     tasks = [(name, f"{prefix}{number}") for number, name in enumerate(names)]
-    for (name, _), outcome in children.each(tasks, options.jobs, lambda task: run_one(*task, options.bin, options.reports, options.keep)):
+    for (name, _), outcome in children.each(
+        tasks, options.jobs, lambda task: run_one(*task, options.bin, options.reports, options.keep)
+    ):
         outcome = outcome or Outcome(name, "", "", 0, ["its process ended without a result"])
-        print(f"{outcome.name:{width}}{outcome.expected[:33]:<34}{outcome.got[:33]:<34}{outcome.wall_ms:>7.0f}"
-              + ("" if outcome.passed else "  FAILED"), flush=True)
+        print(
+            f"{outcome.name:{width}}{outcome.expected[:33]:<34}{outcome.got[:33]:<34}{outcome.wall_ms:>7.0f}"
+            + ("" if outcome.passed else "  FAILED"),
+            flush=True,
+        )
         failed += [] if outcome.passed else [outcome]
     for outcome in sorted(failed, key=lambda o: o.name):
         _tell(outcome)
@@ -142,7 +147,9 @@ def screen(lab, binary):
 def _summary_expected(wanted):
     if wanted.get("exit") == 3:
         return "exit 3"
-    causes = wanted.get("findings") or [t["cause"] for t in wanted.get("targets", {}).values() if isinstance(t.get("cause"), str)]
+    causes = wanted.get("findings") or [
+        t["cause"] for t in wanted.get("targets", {}).values() if isinstance(t.get("cause"), str)
+    ]
     verdict = wanted.get("verdict", "healthy")
     return " ".join([verdict if isinstance(verdict, str) else "/".join(verdict), *dict.fromkeys(causes)])
 
@@ -151,7 +158,9 @@ def _summary(code, report):
     if report is None:
         return f"exit {code}"
     causes = [f["cause"] for f in report.get("findings") or []]
-    causes += [t["cause"] for t in report.get("targets") or [] if t.get("cause") and t.get("verdict") in ("failed", "degraded")]
+    causes += [
+        t["cause"] for t in report.get("targets") or [] if t.get("cause") and t.get("verdict") in ("failed", "degraded")
+    ]
     return " ".join([str(report.get("verdict")), *dict.fromkeys(causes)])
 
 

@@ -119,7 +119,9 @@ class Scenario:
     def addresses(self):
         """Every endpoint address that some resolver hands out → the service it belongs to."""
         views = [self.names] + [also.get("names", {}) for also in self["resolver"]["also"]]
-        return {a: service for view in views for service, answer in view.items() if isinstance(answer, list) for a in answer}
+        return {
+            a: service for view in views for service, answer in view.items() if isinstance(answer, list) for a in answer
+        }
 
     def mode_of(self, address, service):
         """How the server at an address behaves: by address, else by service, else like AWS."""

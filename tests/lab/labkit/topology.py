@@ -4,8 +4,8 @@
     fabric  the VPC: router, resolver and IMDS addresses; bridges the own subnet, routes everything else
     world   every ENI and every public or corporate address; `near` lies in the own subnet, `far` behind the router
 
-An address that the world does not hold is dead as in a VPC: in the own subnet nobody answers ARP (EHOSTUNREACH after 3 s),
-elsewhere the router drops the packet without a word.
+An address that the world does not hold is dead as in a VPC: in the own subnet nobody answers ARP (EHOSTUNREACH after
+3 s), elsewhere the router drops the packet without a word.
 """
 
 import ipaddress
@@ -38,7 +38,9 @@ class Topology:
 
     def __init__(self, lab_id, scenario):
         self.scenario = scenario
-        self.host, self.fabric, self.world, self.delay = (f"vp{lab_id}-{n}" for n in ("host", "fabric", "world", "delay"))
+        self.host, self.fabric, self.world, self.delay = (
+            f"vp{lab_id}-{n}" for n in ("host", "fabric", "world", "delay")
+        )
         self.has_delay = scenario["network"]["far_rtt_ms"] > 0
         self.namespaces = [self.host, self.fabric, self.world] + [self.delay] * self.has_delay
 
@@ -53,8 +55,10 @@ class Topology:
         if self.has_delay:
             netns.ip_batch(["link set lo up", "link set left up", "link set right up"], self.delay)
             for namespace, port in ((self.fabric, "out0"), (self.world, "far")):
-                # The delay line copies bytes: checksums and segments must be real ones, not promises to the next driver.
-                netns.run("ip", "netns", "exec", namespace, "ethtool", "-K", port, "tx", "off", "tso", "off", "gso", "off")
+                # The delay line copies bytes: checksums and segments must be real, not promises to a driver.
+                netns.run(
+                    "ip", "netns", "exec", namespace, "ethtool", "-K", port, "tx", "off", "tso", "off", "gso", "off"
+                )
 
     def _links(self):
         lines = [
@@ -71,7 +75,12 @@ class Topology:
     def _fabric(self, world_addresses):
         vpc = self.scenario["vpc"]
         router, router6 = _first(vpc["subnet"]), _first(vpc["subnet_ipv6"])
-        lines = ["link set lo up", "link add subnet type bridge", "link set port0 master subnet", "link set port1 master subnet"]
+        lines = [
+            "link set lo up",
+            "link add subnet type bridge",
+            "link set port0 master subnet",
+            "link set port1 master subnet",
+        ]
         lines += [f"link set {name} up" for name in ("port0", "port1", "subnet", "out0")]
         lines += [f"addr add {router} dev subnet", f"addr add {router6} dev subnet nodad"]
         # Without IMDS its address leads nowhere: silence, as from behind a firewall.
@@ -101,7 +110,9 @@ class Topology:
             lines += [f"{flag}rule add from {subnet} lookup {NEAR_TABLE}"]
         for address in world_addresses:
             device = "near" if self.scenario.is_near(address) else "far"
-            lines.append(f"addr add {_single(address)} dev {device} noprefixroute" + (" nodad" if ":" in address else ""))
+            lines.append(
+                f"addr add {_single(address)} dev {device} noprefixroute" + (" nodad" if ":" in address else "")
+            )
         return lines
 
     def _host(self):
@@ -115,7 +126,9 @@ class Topology:
             length = ipaddress.ip_network(vpc["subnet_ipv6"]).prefixlen
             lines += [f"addr add {vpc['host_ipv6']}/{length} dev eth0 nodad"]
             lines += [f"-6 route add default via {_first(vpc['subnet_ipv6']).split('/')[0]}"]
-        return lines + [f"{'-6 ' if ':' in route else ''}route add {route}" for route in self.scenario["host"]["routes"]]
+        return lines + [
+            f"{'-6 ' if ':' in route else ''}route add {route}" for route in self.scenario["host"]["routes"]
+        ]
 
 
 def _first(subnet):

@@ -1,7 +1,7 @@
 /* Shows the allowance counters of an ENA adapter on an interface that has none: LD_PRELOAD around ioctl(SIOCETHTOOL).
  *
- * LAB_ENA="linklocal_allowance_exceeded=7,conntrack_allowance_exceeded=0": each named counter grows by its number from one
- * reading to the next; LAB_ENA_STATE names the file that counts the readings, since each run is a new process. */
+ * LAB_ENA="linklocal_allowance_exceeded=7,conntrack_allowance_exceeded=0": each named counter grows by its number from
+ * one reading to the next; LAB_ENA_STATE names the file that counts the readings, since each run is a new process. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <linux/ethtool.h>
@@ -104,8 +104,10 @@ int ioctl(int fd, unsigned long request, ...)
     void *argument = va_arg(arguments, void *);
     va_end(arguments);
     int (*real)(int, unsigned long, void *) = (int (*)(int, unsigned long, void *))dlsym(RTLD_NEXT, "ioctl");
-    struct ifreq *wanted = argument;
-    if (request == SIOCETHTOOL && wanted && strncmp(wanted->ifr_name, "eth0", IFNAMSIZ) == 0 && answer(wanted->ifr_data) == 0)
-        return 0;
+    if (request == SIOCETHTOOL) {
+        struct ifreq *wanted = argument;
+        if (strncmp(wanted->ifr_name, "eth0", IFNAMSIZ) == 0 && answer(wanted->ifr_data) == 0)
+            return 0;
+    }
     return real(fd, request, argument);
 }

@@ -1,14 +1,19 @@
 /* measure COMMAND…: runs it and prints its wall time in µs, CPU time in µs, peak memory in KB, and exit code.
  *
- * A program of its own, because the kernel counts the memory of the process that was forked before exec: started by Python,
- * everything would seem to need Python's memory, and to cost the CPU time of entering the namespaces. */
+ * A program of its own, because the kernel counts the memory of the process that was forked before exec: started by
+ * Python, everything would seem to need Python's memory, and to cost the CPU time of entering the namespaces. */
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-static long long microseconds(struct timespec from, struct timespec to)
+static long long of(struct timeval time)
+{
+    return time.tv_sec * 1000000LL + time.tv_usec;
+}
+
+static long long between(struct timespec from, struct timespec to)
 {
     return (to.tv_sec - from.tv_sec) * 1000000LL + (to.tv_nsec - from.tv_nsec) / 1000;
 }
@@ -30,7 +35,7 @@ int main(int count, char **arguments)
     if (child < 0 || wait4(child, &status, 0, &used) < 0)
         return 71;
     clock_gettime(CLOCK_MONOTONIC, &ended);
-    long long cpu = (used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1000000LL + used.ru_utime.tv_usec + used.ru_stime.tv_usec;
-    printf("%lld %lld %ld %d\n", microseconds(started, ended), cpu, used.ru_maxrss, WIFEXITED(status) ? WEXITSTATUS(status) : 128);
+    int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+    printf("%lld %lld %ld %d\n", between(started, ended), of(used.ru_utime) + of(used.ru_stime), used.ru_maxrss, code);
     return 0;
 }

@@ -1,4 +1,4 @@
-"""A delay line between two ports, for kernels without netem: a frame that enters one port leaves the other some time later."""
+"""A delay line, for kernels without netem: a frame that enters one port leaves the other some time later."""
 
 import collections
 import select

@@ -1,7 +1,7 @@
 """A small DNS server for what no sound resolver does. Modes:
 
-ok · silent (never answers) · garbage (an answer that is no DNS message) · truncate (TC over UDP, whole over TCP) · slow (2 s)
-· lossy (the first two sends of every question are ignored) · servfail · refused (both for every question)
+ok · silent (never answers) · garbage (an answer that is no DNS message) · truncate (TC over UDP, whole over TCP) ·
+slow (2 s) · lossy (the first two sends of every question are ignored) · servfail · refused (for every question);
 and for one name the answers servfail, refused, nxdomain, nodata, silent, malformed.
 """
 
@@ -104,9 +104,9 @@ def _question(query):
     """Name, type and end of the first question."""
     labels, at = [], 12
     while query[at]:
-        labels.append(query[at + 1:at + 1 + query[at]].decode("ascii", "replace"))
+        labels.append(query[at + 1 : at + 1 + query[at]].decode("ascii", "replace"))
         at += 1 + query[at]
-    return ".".join(labels).lower(), struct.unpack("!H", query[at + 1:at + 3])[0], at + 5
+    return ".".join(labels).lower(), struct.unpack("!H", query[at + 1 : at + 3])[0], at + 5
 
 
 def _read(stream, count):

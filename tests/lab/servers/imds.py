@@ -1,8 +1,8 @@
 """A fake IMDSv2 with the metadata of one instance, and the ways in which IMDS fails.
 
-Modes: ok · off (403 to everything) · forbidden-token (PUT 403) · v1-only (no PUT; GET without a token) · hop-limit (PUT is
-never answered; GET without a token is 401) · garbage · slow (a pause before every answer) · silent (accepts, says nothing).
-`unreachable` needs no server.
+Modes: ok · off (403 to everything) · forbidden-token (PUT 403) · v1-only (no PUT; GET without a token) · hop-limit
+(PUT is never answered; GET without a token is 401) · garbage · slow (a pause before every answer) · silent (accepts,
+says nothing). `unreachable` needs no server.
 """
 
 import http.server
@@ -20,8 +20,11 @@ def open_listeners(entry):
     handler = type("Handler", (_Handler,), {"mode": entry["mode"], "tree": entry["tree"]})
     servers = []
     for address in entry["addresses"]:
-        kind = type("Server", (http.server.ThreadingHTTPServer,), {
-            "address_family": socket.AF_INET6 if ":" in address else socket.AF_INET, "daemon_threads": True})
+        kind = type(
+            "Server",
+            (http.server.ThreadingHTTPServer,),
+            {"address_family": socket.AF_INET6 if ":" in address else socket.AF_INET, "daemon_threads": True},
+        )
         servers.append(kind((address, 80), handler))
     return [server.serve_forever for server in servers]
 
@@ -58,7 +61,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         children = {}  # a directory lists its children, sub-directories with a slash
         for leaf in self.tree:
             if leaf.startswith(path + "/"):
-                child, slash, _ = leaf[len(path) + 1:].partition("/")
+                child, slash, _ = leaf[len(path) + 1 :].partition("/")
                 children[child + slash] = None
         return self._answer(200, "\n".join(children)) if children else self._answer(404, "Not Found")
 
@@ -90,27 +93,65 @@ def metadata(scenario):
     region = imds["region"] or scenario.region
     mac = "0a:1b:2c:3d:4e:5f"
     interface = {
-        "device-number": "0", "interface-id": "eni-0123456789abcdef0", "mac": mac, "owner-id": "111122223333",
-        "vpc-id": "vpc-0123456789abcdef0", "subnet-id": "subnet-0aaaaaaaaaaaaaaaa", "security-groups": "instance",
+        "device-number": "0",
+        "interface-id": "eni-0123456789abcdef0",
+        "mac": mac,
+        "owner-id": "111122223333",
+        "vpc-id": "vpc-0123456789abcdef0",
+        "subnet-id": "subnet-0aaaaaaaaaaaaaaaa",
+        "security-groups": "instance",
     }
     if vpc["ipv4"]:
-        interface |= {"local-ipv4s": vpc["host"], "subnet-ipv4-cidr-block": vpc["subnet"],
-                      "vpc-ipv4-cidr-block": vpc["cidrs"][0], "vpc-ipv4-cidr-blocks": "\n".join(vpc["cidrs"])}
+        interface |= {
+            "local-ipv4s": vpc["host"],
+            "subnet-ipv4-cidr-block": vpc["subnet"],
+            "vpc-ipv4-cidr-block": vpc["cidrs"][0],
+            "vpc-ipv4-cidr-blocks": "\n".join(vpc["cidrs"]),
+        }
     if vpc["ipv6"]:
-        interface |= {"ipv6s": vpc["host_ipv6"], "subnet-ipv6-cidr-blocks": vpc["subnet_ipv6"],
-                      "vpc-ipv6-cidr-blocks": "\n".join(vpc["ipv6_cidrs"])}
+        interface |= {
+            "ipv6s": vpc["host_ipv6"],
+            "subnet-ipv6-cidr-blocks": vpc["subnet_ipv6"],
+            "vpc-ipv6-cidr-blocks": "\n".join(vpc["ipv6_cidrs"]),
+        }
     meta = {
-        "instance-id": "i-0123456789abcdef0", "instance-type": "t4g.small", "ami-id": "ami-0123456789abcdef0", "mac": mac,
-        "placement/region": region, "placement/availability-zone": region + "a", "placement/availability-zone-id": "euw1-az1",
-        "services/domain": scenario.suffix, "services/partition": "aws-cn" if region.startswith("cn-") else "aws",
+        "instance-id": "i-0123456789abcdef0",
+        "instance-type": "t4g.small",
+        "ami-id": "ami-0123456789abcdef0",
+        "mac": mac,
+        "placement/region": region,
+        "placement/availability-zone": region + "a",
+        "placement/availability-zone-id": "euw1-az1",
+        "services/domain": scenario.suffix,
+        "services/partition": "aws-cn" if region.startswith("cn-") else "aws",
     } | {f"network/interfaces/macs/{mac}/{key}": value for key, value in interface.items()}
     if vpc["ipv4"]:
         meta["local-ipv4"] = vpc["host"]
     if imds["role"]:
-        meta["iam/info"] = json.dumps({"Code": "Success", "InstanceProfileArn": "arn:aws:iam::111122223333:instance-profile/lab",
-                                       "InstanceProfileId": "AIPALAB"})
-        meta["iam/security-credentials/lab-role"] = json.dumps({
-            "Code": "Success", "Type": "AWS-HMAC", "AccessKeyId": "ASIALABLABLABLAB", "SecretAccessKey": "lab", "Token": "lab",
-            "LastUpdated": "2026-01-01T00:00:00Z", "Expiration": "2036-01-01T00:00:00Z"})
-    document = json.dumps({"region": region, "instanceId": "i-0123456789abcdef0", "availabilityZone": region + "a", "accountId": "111122223333"})
+        meta["iam/info"] = json.dumps(
+            {
+                "Code": "Success",
+                "InstanceProfileArn": "arn:aws:iam::111122223333:instance-profile/lab",
+                "InstanceProfileId": "AIPALAB",
+            }
+        )
+        meta["iam/security-credentials/lab-role"] = json.dumps(
+            {
+                "Code": "Success",
+                "Type": "AWS-HMAC",
+                "AccessKeyId": "ASIALABLABLABLAB",
+                "SecretAccessKey": "lab",
+                "Token": "lab",
+                "LastUpdated": "2026-01-01T00:00:00Z",
+                "Expiration": "2036-01-01T00:00:00Z",
+            }
+        )
+    document = json.dumps(
+        {
+            "region": region,
+            "instanceId": "i-0123456789abcdef0",
+            "availabilityZone": region + "a",
+            "accountId": "111122223333",
+        }
+    )
     return {f"meta-data/{key}": value for key, value in meta.items()} | {"dynamic/instance-identity/document": document}

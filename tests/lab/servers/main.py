@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """All of one lab's own servers in one process: main.py PLAN.json READY_FD
 
-The plan is a list of {"server": module, "namespace": …, …}. A socket stays in the namespace in which it was made, so the
-main thread walks through the namespaces, opens every listener, and only then says that it is ready.
+The plan is a list of {"server": module, "namespace": …, …}. A socket stays in the namespace in which it was made, so
+the main thread walks through the namespaces, opens every listener, and only then says that it is ready.
 """
 
 import importlib

@@ -1,6 +1,7 @@
 """Servers on port 443 that misbehave in a way that nginx cannot. Each mode is one function over an accepted connection.
 
-tcp-silent · tcp-close · tcp-rst · ssh · plain-http · tls-old · tls-alert · tls-close · tls-rst · http-mute · reset-in-handshake
+tcp-silent · tcp-close · tcp-rst · ssh · plain-http · tls-old · tls-alert · tls-close · tls-rst · http-mute ·
+reset-in-handshake
 """
 
 import socket
@@ -20,8 +21,13 @@ def open_listeners(entry):
     if mode == "reset-in-handshake":
         return rawreset.open_listeners(addresses)
     behave = _BEHAVIOURS[mode]
-    context = _context(entry["chain"], entry["key"], old=mode == "tls-old") if mode in ("tls-old", "http-mute") else None
-    listeners = [socket.create_server((a, 443), family=socket.AF_INET6 if ":" in a else socket.AF_INET, backlog=256) for a in addresses]
+    context = (
+        _context(entry["chain"], entry["key"], old=mode == "tls-old") if mode in ("tls-old", "http-mute") else None
+    )
+    listeners = [
+        socket.create_server((a, 443), family=socket.AF_INET6 if ":" in a else socket.AF_INET, backlog=256)
+        for a in addresses
+    ]
     return [lambda s=listener: _accept(s, behave, context) for listener in listeners]
 
 
@@ -56,6 +62,7 @@ def _after_hello(then):
     def behave(stream, context):
         stream.recv(65536)
         then(stream, context)
+
     return behave
 
 
@@ -64,6 +71,7 @@ def _say(text):
         stream.sendall(text)
         stream.settimeout(5)
         stream.recv(65536)
+
     return behave
 
 
@@ -80,7 +88,9 @@ _BEHAVIOURS = {
     "tls-rst": _after_hello(_rst),
     "tls-alert": _after_hello(_say(HANDSHAKE_FAILURE)),
     "ssh": _say(b"SSH-2.0-OpenSSH_9.6\r\n"),
-    "plain-http": _after_hello(_say(b"HTTP/1.1 400 Bad Request\r\nServer: squid\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")),
+    "plain-http": _after_hello(
+        _say(b"HTTP/1.1 400 Bad Request\r\nServer: squid\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    ),
     "tls-old": _handshake_only,
     "http-mute": _handshake_only,
 }

@@ -1,4 +1,4 @@
-"""A forward proxy. Modes: connect (tunnels, and always to where the scenario's map leads) · deny (403 to every CONNECT)."""
+"""A forward proxy. Modes: connect (tunnels to where the scenario's map leads) · deny (403 to every CONNECT)."""
 
 import selectors
 import socket

@@ -1,7 +1,7 @@
 """Resets a connection while it is being opened, so that connect() itself returns ECONNRESET, every time.
 
-An RST that answers a SYN is "refused", and one that follows the SYN-ACK races with the client's next call. The one sure way is
-a simultaneous open: the SYN is answered by a SYN without ACK (the client goes to SYN_RECV), then by an RST.
+An RST that answers a SYN is "refused", and one that follows the SYN-ACK races with the client's next call. The one sure
+way is a simultaneous open: the SYN is answered by a SYN without ACK (the client goes to SYN_RECV), then by an RST.
 """
 
 import socket
@@ -13,7 +13,7 @@ SEQUENCE = 0x1AB00000
 
 
 def open_listeners(addresses):
-    """One packet socket for the whole namespace. The kernel must be kept from answering: the lab's firewall drops the SYN."""
+    """One packet socket for the whole namespace. The lab's firewall drops the SYN, lest the kernel answer it."""
     packets = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_ALL))
     raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP)
     mine = {socket.inet_aton(a) for a in addresses}
@@ -23,9 +23,14 @@ def open_listeners(addresses):
 def _watch(packets, raw, mine):
     while True:
         packet, where = packets.recvfrom(2048)
-        if where[1] != ETH_IP or where[2] == socket.PACKET_OUTGOING or packet[9] != socket.IPPROTO_TCP or packet[16:20] not in mine:
+        if (
+            where[1] != ETH_IP
+            or where[2] == socket.PACKET_OUTGOING
+            or packet[9] != socket.IPPROTO_TCP
+            or packet[16:20] not in mine
+        ):
             continue
-        tcp = packet[(packet[0] & 15) * 4:]
+        tcp = packet[(packet[0] & 15) * 4 :]
         client_port, port = struct.unpack("!HH", tcp[:4])
         if port == 443 and tcp[13] & 0x17 == SYN:
             for flags, sequence in ((SYN, SEQUENCE), (RST, SEQUENCE + 1)):
