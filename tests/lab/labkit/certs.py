@@ -10,6 +10,7 @@ import hashlib
 import os
 import pathlib
 import shutil
+import typing
 
 from labkit import netns
 from labkit.scenario import dns_suffix
@@ -19,24 +20,37 @@ SERVICES = ["ssm", "ssmmessages", "ec2messages", "logs", "monitoring", "s3", "km
 LAB_ORG, CORPORATE_ORG = "Amazon", "Example Corp"
 DAY = datetime.timedelta(days=1)
 
-# flavour → (CA, first day, last day, whether the names are the right ones, whether intermediates are sent)
+
+class Flavour(typing.NamedTuple):
+    """How a leaf is made; days count from today."""
+
+    issuer: str | None = "lab-2"
+    first_day: int = -30
+    last_day: int = 300
+    right_names: bool = True
+    sends_intermediates: bool = True
+
+
 FLAVOURS = {
-    "good": ("lab", -30, 300, True, True),
-    "expired": ("lab", -400, -3, True, True),
-    "not-yet-valid": ("lab", 2, 300, True, True),
-    "expiring": ("lab", -300, 5, True, True),
-    "wrong-name": ("lab", -30, 300, False, True),
-    "missing-intermediate": ("lab", -30, 300, True, False),
-    "foreign-ca": ("corporate", -30, 300, True, True),
-    "self-signed": (None, -30, 300, True, False),
+    "good": Flavour(),
+    "expired": Flavour(first_day=-400, last_day=-3),
+    "not-yet-valid": Flavour(first_day=2),
+    "expiring": Flavour(first_day=-300, last_day=5),
+    "wrong-name": Flavour(right_names=False),
+    "missing-intermediate": Flavour(sends_intermediates=False),
+    "foreign-ca": Flavour(issuer="corporate-root"),
+    "self-signed": Flavour(issuer=None),
 }
+
+# What a server sends after its leaf, by the leaf's issuer.
+INTERMEDIATES = {"lab-2": ["lab-2", "lab-1"], "corporate-root": ["corporate-root"]}
 
 CA_CONFIG = """
 [ca]
 default_ca = lab
 [lab]
-database = {dir}/index.txt
-new_certs_dir = {dir}
+database = index.txt
+new_certs_dir = .
 rand_serial = yes
 default_md = sha256
 policy = any
@@ -102,16 +116,7 @@ class Certificates:
         shutil.rmtree(self.dir, ignore_errors=True)
         self.dir.mkdir()
         for name in ("lab-root", "lab-1", "lab-2", "corporate-root", "leaf"):
-            netns.run(
-                "openssl",
-                "genpkey",
-                "-algorithm",
-                "RSA",
-                "-pkeyopt",
-                "rsa_keygen_bits:2048",
-                "-out",
-                f"{self.dir}/{name}.key",
-            )
+            self._openssl(f"genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out {name}.key")
         self._sign("lab-root", LAB_ORG, "Lab Services Root CA", "lab-root", None)
         self._sign("lab-1", LAB_ORG, "Amazon Lab Root CA 1", "lab-1", "lab-root")
         self._sign("lab-2", LAB_ORG, "Amazon RSA 2048 M99 (lab)", "lab-2", "lab-1")
@@ -119,73 +124,39 @@ class Certificates:
         self.dir = self.dir.rename(final)
 
     def _leaf(self, region, flavour):
-        authority, first, last, right_names, send_intermediates = FLAVOURS[flavour]
-        name = f"{region}-{flavour}"
-        names = _server_names(region if right_names else "eu-central-1", right_names)
-        issuer = {"lab": "lab-2", "corporate": "corporate-root", None: None}[authority]
-        self._sign(name, LAB_ORG, names[0], "leaf", issuer, first, last, ",".join(f"DNS:{n}" for n in names))
-        links = [name] + {"lab": ["lab-2", "lab-1"], "corporate": ["corporate-root"]}.get(
-            authority, []
-        ) * send_intermediates
-        text = "".join((self.dir / f"{link}.pem").read_text() for link in links)
+        recipe, name = FLAVOURS[flavour], f"{region}-{flavour}"
+        names = _server_names(region) if recipe.right_names else _server_names("eu-central-1")
+        self._sign(name, LAB_ORG, names[0], "leaf", recipe.issuer, recipe.first_day, recipe.last_day, names)
+        links = [name] + (INTERMEDIATES.get(recipe.issuer, []) if recipe.sends_intermediates else [])
+        # Renamed into place: what exists is complete.
         partial = self.chain(region, flavour).with_suffix(".partial")
-        partial.write_text(text)
+        partial.write_text("".join((self.dir / f"{link}.pem").read_text() for link in links))
         partial.rename(self.chain(region, flavour))
 
-    def _sign(self, name, organisation, common_name, key, issuer, first=-1000, last=1000, sans="DNS:unused"):
+    def _sign(self, name, organisation, common_name, key, issuer, first=-1000, last=1000, names=("unused",)):
         """Signs `name`.pem; without an issuer it signs itself. `openssl ca` because it alone takes both dates."""
-        config = self.dir / f"{name}.cnf"
-        config.write_text(CA_CONFIG.format(dir=self.dir, sans=sans))
+        sans = ",".join(f"DNS:{n}" for n in names)
+        (self.dir / f"{name}.cnf").write_text(CA_CONFIG.format(sans=sans))
         (self.dir / "index.txt").write_text("")
-        request, out = self.dir / f"{name}.csr", self.dir / f"{name}.pem"
-        netns.run(
-            "openssl",
-            "req",
-            "-new",
-            "-key",
-            f"{self.dir}/{key}.key",
-            "-out",
-            str(request),
-            "-subj",
-            f"/C=US/O={organisation}/CN={common_name}",
-            "-config",
-            "/dev/null",
-        )
-        signer = ["-selfsign", "-keyfile", f"{self.dir}/{key}.key"]
-        if issuer:
-            signer = ["-cert", f"{self.dir}/{issuer}.pem", "-keyfile", f"{self.dir}/{issuer}.key"]
-        netns.run(
-            "openssl",
-            "ca",
-            "-batch",
-            "-notext",
-            "-config",
-            str(config),
-            "-in",
-            str(request),
-            "-out",
-            str(out),
-            *signer,
-            "-extensions",
-            "leaf" if key == "leaf" else "issuer",
-            "-startdate",
-            _stamp(first),
-            "-enddate",
-            _stamp(last),
+        subject = f"/C=US/O={organisation}/CN={common_name}"
+        self._openssl(f"req -new -key {key}.key -out {name}.csr -config /dev/null -subj", subject)
+        signer = f"-cert {issuer}.pem -keyfile {issuer}.key" if issuer else f"-selfsign -keyfile {key}.key"
+        extensions = "leaf" if key == "leaf" else "issuer"
+        self._openssl(
+            f"ca -batch -notext -config {name}.cnf -in {name}.csr -out {name}.pem {signer} "
+            f"-extensions {extensions} -startdate {_stamp(first)} -enddate {_stamp(last)}"
         )
 
+    def _openssl(self, command, *last_arguments):
+        netns.run("openssl", *command.split(), *last_arguments, cwd=self.dir)
 
-def _server_names(region, with_vpce):
+
+def _server_names(region):
+    """As many names as a leaf of AWS's carries: the services, and those of their endpoints."""
     suffix = dns_suffix(region)
-    names = [f"{service}.{region}.{suffix}" for service in SERVICES]
-    if with_vpce:
-        names += [
-            f"vpce-0123456789abcdef0-abcdefgh-{region}{az}.{s}.{region}.vpce.{suffix}"
-            for s in ("ssm", "s3", "logs", "monitoring")
-            for az in "abc"
-        ]
-        names += ["vault.corp.example"]
-    return names
+    zones = [f"vpce-0123456789abcdef0-abcdefgh-{region}{zone}" for zone in "abc"]
+    endpoints = [f"{z}.{s}.{region}.vpce.{suffix}" for s in ("ssm", "s3", "logs", "monitoring") for z in zones]
+    return [f"{service}.{region}.{suffix}" for service in SERVICES] + endpoints + ["vault.corp.example"]
 
 
 def _stamp(days):

@@ -4,7 +4,6 @@ Nothing is mounted while no command runs: every command gets a mount namespace o
 """
 
 import os
-import pathlib
 import pwd
 import resource
 import time

@@ -1,5 +1,6 @@
 """One raised lab: wires, servers, firewalls, the instance's files; and the way down again, also from half-way."""
 
+import functools
 import json
 import os
 import pathlib
@@ -12,14 +13,13 @@ import sys
 import tempfile
 import time
 
-from labkit import certs, firewall, hostview, https, netns, resolver, topology
+from labkit import cast, certs, firewall, hostview, https, netns, resolver, topology
 from labkit.scenario import load
-from servers import imds, proxy
 
 LAB_DIR = pathlib.Path(__file__).resolve().parent.parent
 CACHE = pathlib.Path(os.environ.get("VPCE_LAB_CACHE") or LAB_DIR.parent.parent / "target" / "lab-certs")
 STATE_PREFIX = "vpce-lab-"
-PROXY_ADDRESS = "10.9.0.8"
+CAPTURED = {"capture_output": True, "text": True, "stdin": subprocess.DEVNULL}
 READY_SECONDS, GONE_SECONDS = 20, 10
 
 
@@ -57,9 +57,8 @@ class Lab:
 
     def down(self):
         """Ends every process in the lab's namespaces, then the namespaces and the files. Safe at any time."""
-        masked = signal.pthread_sigmask(
-            signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM}
-        )  # a second ^C must not leave a half
+        # A second ^C must not leave a half behind.
+        masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         try:
             self._remove()
         finally:
@@ -69,6 +68,7 @@ class Lab:
         namespaces = netns.names(f"vp{self.id}-")
         _end(namespaces)
         for child in self._children:
+            child.kill()  # it may not have entered its namespace yet
             child.wait()
         self._children = []
         if namespaces:
@@ -79,27 +79,13 @@ class Lab:
 
     def run(self, command, timeout):
         """Runs a command as a user of the instance would and returns the finished process, its output captured."""
-        return subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            stdin=subprocess.DEVNULL,
-            env=self._environment(),
-            preexec_fn=self._become,
-        )
+        return subprocess.run(command, timeout=timeout, env=self._environment(), preexec_fn=self._become, **CAPTURED)
 
     def probe(self, binary, arguments, timeout, extra_env=None):
         """Runs vpce-probe on the instance, as the scenario's user, with what the scenario adds to its command line."""
-        return subprocess.run(
-            self.probe_command(*arguments),
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            stdin=subprocess.DEVNULL,
-            env=self._environment(extra_env),
-            preexec_fn=lambda: self._become(binary, self.scenario["probe"]["user"]),
-        )
+        command, env = self.probe_command(*arguments), self._environment(extra_env)
+        become = functools.partial(self._become, binary, self.scenario["probe"]["user"])
+        return subprocess.run(command, timeout=timeout, env=env, preexec_fn=become, **CAPTURED)
 
     def popen(self, command, binary):
         """Starts a command with the binary in place; its standard output is a pipe."""
@@ -120,9 +106,8 @@ class Lab:
 
     def run_inside(self, where, command, timeout=10):
         """Runs a command in the `fabric` or `world` (witnesses read firewall counters there)."""
-        return subprocess.run(
-            ["ip", "netns", "exec", f"vp{self.id}-{where}", *command], capture_output=True, text=True, timeout=timeout
-        )
+        enter = ["ip", "netns", "exec", f"vp{self.id}-{where}"]
+        return subprocess.run([*enter, *command], timeout=timeout, **CAPTURED)
 
     def probe_command(self, *arguments):
         """The probe's command line, with what the scenario adds."""
@@ -145,117 +130,31 @@ class Lab:
         modes = {a: scenario.mode_of(a, s) for a, s in scenario.addresses().items()}
         certificates = certs.Certificates(CACHE).prepare(scenario.region, https.flavours(modes.values()))
         present = [a for a, mode in modes.items() if mode != "absent"]
-        corporate = [also["address"] for also in scenario["resolver"]["also"]] + [PROXY_ADDRESS] * bool(
-            scenario["proxy"]["mode"]
-        )
         wires = topology.Topology(self.id, scenario)
-        wires.raise_wires(present + corporate)
-        self._start_servers(wires, modes, certificates)
+        wires.raise_wires(present + cast.corporate_addresses(scenario))
+        self._start_plan(cast.own_servers(scenario, wires, modes, certificates))
         self._start_resolvers(wires)
         self._start_nginx(wires, modes, certificates)
         self._raise_firewalls(wires, modes)
         hostview.build(self.state, scenario, certificates, self._start_agent(wires))
 
-    def _start_servers(self, wires, modes, certificates):
-        """The lab's own servers, in one process, for what no ready-made server plays."""
-        scenario, plan = self.scenario, []
-        if scenario["imds"]["mode"] != "unreachable":
-            addresses = [topology.IMDS_V4] * scenario["vpc"]["ipv4"] + [topology.IMDS_V6] * scenario["vpc"]["ipv6"]
-            plan.append(
-                {
-                    "server": "imds",
-                    "namespace": wires.fabric,
-                    "mode": scenario["imds"]["mode"],
-                    "addresses": addresses,
-                    "tree": imds.metadata(scenario),
-                }
-            )
-        for mode in sorted(set(modes.values())):
-            if mode != "absent" and mode not in firewall.VERDICTS and not https.is_nginx_mode(mode):
-                plan.append(
-                    {
-                        "server": "odd",
-                        "namespace": wires.world,
-                        "mode": mode,
-                        "addresses": _with(modes, mode),
-                        "chain": str(certificates.chain(scenario.region, "good")),
-                        "key": str(certificates.key),
-                    }
-                )
-        for view in self._views(wires):
-            if view["engine"] == "own":
-                plan.append({"server": "dns"} | view)
-        if scenario["proxy"]["mode"]:
-            upstreams = {scenario.host_name(s): a for s, a in scenario["proxy"]["upstreams"].items()}
-            plan.append(
-                {
-                    "server": "proxy",
-                    "namespace": wires.world,
-                    "mode": scenario["proxy"]["mode"],
-                    "address": PROXY_ADDRESS,
-                    "upstreams": upstreams,
-                }
-            )
-        if wires.has_delay:
-            plan.append(
-                {"server": "delayline", "namespace": wires.delay, "seconds": scenario["network"]["far_rtt_ms"] / 2000}
-            )
-        if plan:
-            self._start_plan(plan)
-
     def _start_plan(self, plan):
         path = self.state / "servers.json"
         path.write_text(json.dumps(plan))
         reader, writer = os.pipe()
-        log = open(self.state / "servers.log", "w")
-        self._children.append(
-            subprocess.Popen(
-                [sys.executable, "-S", str(LAB_DIR / "servers" / "main.py"), str(path), str(writer)],
-                pass_fds=[writer],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        )
+        command = [sys.executable, "-S", str(LAB_DIR / "servers" / "main.py"), str(path), str(writer)]
+        with open(self.state / "servers.log", "w") as log:
+            self._start(command, pass_fds=[writer], stdout=log, stderr=log)
         os.close(writer)
-        log.close()
         ready = select.select([reader], [], [], READY_SECONDS)[0] and os.read(reader, 16)
         os.close(reader)
         if ready != b"ready":
             raise netns.CommandFailed("the lab's servers did not start:\n" + (self.state / "servers.log").read_text())
 
-    def _views(self, wires):
-        """Every name server of the scenario: the VPC's own, and those on other addresses with another view."""
-        scenario = self.scenario
-        own = {
-            "mode": scenario["resolver"]["mode"],
-            "namespace": wires.fabric,
-            "zone": scenario.zone(),
-            "addresses": wires.resolvers_v4() + topology.RESOLVERS_V6,
-        }
-        views = [own]
-        if scenario["host"]["stub"]:
-            views.append({"mode": "ok", "namespace": wires.host, "zone": scenario.zone(), "addresses": [hostview.STUB]})
-        for also in scenario["resolver"]["also"]:
-            views.append(
-                {
-                    "mode": also.get("mode", "ok"),
-                    "namespace": wires.world,
-                    "addresses": [also["address"]],
-                    "zone": scenario.zone(also.get("names")),
-                }
-            )
-        for view in views:
-            view["engine"] = "own" if resolver.needs_own_server(view["mode"], view["zone"]) else "unbound"
-        return [view for view in views if view["mode"] != "closed"]
-
     def _start_resolvers(self, wires):
-        for number, view in enumerate(self._views(wires)):
-            if view["engine"] == "unbound":
-                resolver.start_unbound(
-                    view["namespace"], self.state, f"unbound{number}", view["addresses"], view["zone"]
-                )
+        for number, view in enumerate(cast.name_servers(self.scenario, wires)):
+            if not resolver.needs_own_server(view["mode"], view["zone"]):
+                resolver.start_unbound(CACHE, self.state, f"unbound{number}", **view)
 
     def _start_nginx(self, wires, modes, certificates):
         sites = {}
@@ -284,17 +183,16 @@ class Lab:
         if host["agent"] == "connected":
             address = self.scenario.names["ssmmessages"][0]
             hold = f"exec 3<>/dev/tcp/{address}/443; "
-        agent = subprocess.Popen(
-            ["bash", "-c", hold + "exec -a amazon-ssm-agent sleep infinity"],
-            env={"PATH": "/usr/bin:/bin"} | host["agent_environ"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            preexec_fn=lambda: netns.enter(wires.host),
-        )
-        self._children.append(agent)
-        return agent.pid
+        command = ["bash", "-c", hold + "exec -a amazon-ssm-agent sleep infinity"]
+        env = {"PATH": "/usr/bin:/bin"} | host["agent_environ"]
+        return self._start(command, env=env, preexec_fn=lambda: netns.enter(wires.host)).pid
+
+    def _start(self, command, **options):
+        """Starts a process that stays until `down`; a ^C in the terminal is not for it."""
+        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        child = subprocess.Popen(command, start_new_session=True, **quiet | options)
+        self._children.append(child)
+        return child
 
 
 def raised_labs():

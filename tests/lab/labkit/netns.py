@@ -17,9 +17,9 @@ class CommandFailed(RuntimeError):
     """A tool that the lab needs said no: the message holds the command, its input and what it printed."""
 
 
-def run(*command, stdin=None, env=None):
+def run(*command, stdin=None, cwd=None):
     """Runs a tool to its end and returns what it printed."""
-    done = subprocess.run(command, input=stdin, text=True, capture_output=True, env=env)
+    done = subprocess.run(command, input=stdin, text=True, capture_output=True, cwd=cwd)
     if done.returncode:
         raise CommandFailed(f"{' '.join(command)}: exit {done.returncode}\n{done.stderr}{stdin or ''}")
     return done.stdout
@@ -58,8 +58,8 @@ def unshare_mounts():
 
 def mount(source, target, kind, flags=0, options=None):
     """mount(2)."""
-    encode = lambda text: None if text is None else text.encode()
-    _check(_libc.mount(encode(source), encode(target), encode(kind), flags, encode(options)), f"mount {target}")
+    texts = [None if text is None else text.encode() for text in (source, target, kind, options)]
+    _check(_libc.mount(*texts[:3], flags, texts[3]), f"mount {target}")
 
 
 def set_sysctls(namespace, settings):

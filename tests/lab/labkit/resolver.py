@@ -1,5 +1,9 @@
 """The VPC resolver: unbound with local data, or the lab's own DNS server for what no sound resolver would do."""
 
+import os
+import pathlib
+import shutil
+
 from labkit import netns
 
 UNBOUND_ANSWERS = {"nxdomain", "nodata", "refused", "silent"}
@@ -32,8 +36,9 @@ def needs_own_server(mode, zone):
     return mode != "ok" or any(isinstance(a, str) and a not in UNBOUND_ANSWERS for a in zone.values())
 
 
-def start_unbound(namespace, state, name, addresses, zone):
+def start_unbound(cache, state, name, *, namespace, addresses, zone, mode):
     """Starts unbound; its sockets are bound before its parent returns: the first query waits there at worst."""
+    assert mode == "ok", mode
     config = f"{state}/{name}.conf"
     with open(config, "w") as out:
         out.write(
@@ -44,7 +49,18 @@ def start_unbound(namespace, state, name, addresses, zone):
                 zone="\n  ".join(line for host, answer in zone.items() for line in _local_data(host, answer)),
             )
         )
-    netns.run("ip", "netns", "exec", namespace, "unbound", "-c", config)
+    netns.run("ip", "netns", "exec", namespace, unbound(cache), "-c", config)
+
+
+def unbound(cache):
+    """A copy of unbound: Ubuntu's AppArmor profile, bound to its path, forbids a configuration outside of /etc."""
+    source = pathlib.Path(shutil.which("unbound"))
+    copy = pathlib.Path(cache).resolve() / f"unbound-{source.stat().st_mtime_ns}"
+    if not copy.exists():
+        partial = copy.with_name(f"{copy.name}.{os.getpid()}")
+        shutil.copy(source, partial)
+        partial.rename(copy)
+    return str(copy)
 
 
 def _local_data(host, answer):
