@@ -1,4 +1,4 @@
-"""What a user on the instance sees: files laid over /etc and /run, a trust store, the cgroup tree, the ENA counters.
+"""What a user on the instance sees: files laid over /etc, /run and /sys, a trust store, the cgroup tree, the ENA counters.
 
 Nothing is mounted while no command runs: every command gets a mount namespace of its own that ends with it.
 """
@@ -40,7 +40,10 @@ def build(state, scenario, certificates, agent_pid):
         lines = "".join(f'Environment="{key}={value}"\n' for key, value in host["agent_dropin"].items())
         (dropin / "proxy.conf").write_text("[Service]\n" + lines)
     certs.trust_directory(certificates, state / "trust", host["trust"])
-    _cgroup(state / "cgroup", host["agent"], agent_pid)
+    _cgroup(state / "sys/fs/cgroup", host["agent"], agent_pid)
+    firmware = state / "sys/class/dmi/id"
+    firmware.mkdir(parents=True)
+    (firmware / "sys_vendor").write_text(host["vendor"] + "\n")
     if scenario["probe"]["config"] is not None:
         (state / "config.toml").write_text(scenario["probe"]["config"])
 
@@ -58,7 +61,7 @@ def _servers(addresses):
 
 def _cgroup(root, agent, pid):
     """agent: running (just started) · old (running for long) · empty (a unit without a process) · stopped · unknown."""
-    root.mkdir()
+    root.mkdir(parents=True)
     if agent == "unknown":
         return  # no unit tree at all, as inside a container: nothing can be told
     unit = root / "system.slice" / AGENT_UNIT
@@ -102,7 +105,7 @@ def become_instance(namespace, state, scenario, binary=None, user="root"):
     netns.mount(f"{state}/trust", "/etc/ssl/certs", None, netns.MS_BIND)
     netns.mount("overlay", "/run", "overlay", netns.MS_RDONLY, f"lowerdir={state}/run:/run")
     netns.mount("sysfs", "/sys", "sysfs")  # /sys/class/net of this network namespace
-    netns.mount(f"{state}/cgroup", "/sys/fs/cgroup", None, netns.MS_BIND)
+    netns.mount("overlay", "/sys", "overlay", netns.MS_RDONLY, f"lowerdir={state}/sys:/sys")
     if binary:  # the build tree may lie where only root can go
         netns.mount(str(binary), PROBE, None, netns.MS_BIND)
     for name, value in scenario["host"]["limits"].items():

@@ -51,6 +51,7 @@ DEFAULTS = {
         "stub": False,
         "nft": [],
         "routes": [],
+        "vendor": "Amazon EC2",
         "agent": "running",
         "agent_dropin": {},
         "agent_environ": {},
