@@ -57,9 +57,24 @@ def differences(expect, report, exit_code, wall_ms):
     found += _match("verdict", expect.get("verdict", "healthy"), report.get("verdict"))
     if EXIT_OF_VERDICT.get(report.get("verdict")) != exit_code:
         found.append(f"exit {exit_code} contradicts verdict {report.get('verdict')}")
+    found += _contradictions(report, wall_ms)
     found += _findings(expect, report)
     found += _host(expect, report.get("host") or {})
     return found + _targets(expect, report.get("targets") or [])
+
+
+def _contradictions(report, wall_ms):
+    """What no report may say, whatever the scenario."""
+    found = []
+    if not 0 < report.get("elapsed_ms", 0) <= wall_ms:
+        found.append(f"elapsed_ms {report.get('elapsed_ms')} is not within the {wall_ms:.0f} ms that the command took")
+    told = {name for finding in report.get("findings") or [] if finding.get("advice") for name in finding["targets"]}
+    for target in report.get("targets") or []:
+        if target.get("verdict") == "failed" and target["name"] not in told:
+            found.append(f"{target['name']} failed, and no finding says what to do about it")
+        if target.get("verdict") == "healthy" and target.get("stage") and target.get("cause") is None:
+            found.append(f"{target['name']} has a stage without a cause")
+    return found
 
 
 def expected_exits(expect):
