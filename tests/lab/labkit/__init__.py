@@ -1,0 +1,1 @@
+"""The network lab of vpce-probe: a private subnet played by network namespaces."""

@@ -1,0 +1,154 @@
+"""Compares a report with a scenario's expectation; what comes out is a list of differences in words.
+
+An expected value is compared with the value at the same place of the JSON: a table descends, a list means "one of
+these", a string that starts with `re:` is a pattern, "none" is null; where the report has a list, it must hold all of
+the expected. `problems` lists causes that must be among a target's problems, `not_problems` those that must not.
+`may_…` names what the contract leaves open, `any_findings` wants one of several.
+"""
+
+import re
+
+EXIT_OF_VERDICT = {"healthy": 0, "degraded": 1, "failed": 2}
+ROUND_DEADLINE_MS, HOST_FACTS_MS = 10_000, 2_500
+
+# Findings that join several targets: an unexpected one is a wrong story, even if each target is right.
+ACROSS_TARGETS = {
+    "endpoint-missing",
+    "private-dns-off",
+    "resolver-down",
+    "egress-blocked",
+    "endpoints-blocked",
+    "path-mtu",
+    "tls-inspection",
+    "clock-wrong",
+    "clock-skew",
+    "proxy-interferes",
+}
+ROUND_KEYS = {
+    "exit",
+    "verdict",
+    "others",
+    "findings",
+    "any_findings",
+    "may_findings",
+    "not_findings",
+    "imds",
+    "host",
+    "host_problems",
+    "may_host_problems",
+    "targets",
+    "max_ms",
+    "stdout",
+    "not_stdout",
+    "stderr",
+}
+
+
+def differences(expect, report, exit_code, wall_ms):
+    """Every way in which a report is not what the scenario expects."""
+    if unknown := set(expect) - ROUND_KEYS:
+        return [f"the scenario expects unknown things: {sorted(unknown)}"]
+    found = _match("exit", expect.get("exit", expected_exits(expect)), exit_code)
+    limit = expect.get("max_ms", ROUND_DEADLINE_MS + HOST_FACTS_MS)
+    if wall_ms > limit:
+        found.append(f"took {wall_ms:.0f} ms, more than {limit}")
+    if report is None:
+        return found
+    found += _match("verdict", expect.get("verdict", "healthy"), report.get("verdict"))
+    if EXIT_OF_VERDICT.get(report.get("verdict")) != exit_code:
+        found.append(f"exit {exit_code} contradicts verdict {report.get('verdict')}")
+    found += _contradictions(report, wall_ms)
+    found += _findings(expect, report)
+    found += _host(expect, report.get("host") or {})
+    return found + _targets(expect, report.get("targets") or [])
+
+
+def _contradictions(report, wall_ms):
+    """What no report may say, whatever the scenario."""
+    found = []
+    if not 0 < report.get("elapsed_ms", 0) <= wall_ms:
+        found.append(f"elapsed_ms {report.get('elapsed_ms')} is not within the {wall_ms:.0f} ms that the command took")
+    told = {name for finding in report.get("findings") or [] if finding.get("advice") for name in finding["targets"]}
+    for target in report.get("targets") or []:
+        if target.get("verdict") == "failed" and target["name"] not in told:
+            found.append(f"{target['name']} failed, and no finding says what to do about it")
+        if target.get("verdict") == "healthy" and target.get("stage") and target.get("cause") is None:
+            found.append(f"{target['name']} has a stage without a cause")
+    return found
+
+
+def expected_exits(expect):
+    """The exit codes that fit the expected verdict, or verdicts."""
+    verdicts = expect.get("verdict", "healthy")
+    return [EXIT_OF_VERDICT[v] for v in (verdicts if isinstance(verdicts, list) else [verdicts])]
+
+
+def _findings(expect, report):
+    got = {finding["cause"] for finding in report.get("findings") or []}
+    wanted = set(expect.get("findings", []))
+    found = [f"finding {cause} is missing" for cause in sorted(wanted - got)]
+    either = set(expect.get("any_findings", []))
+    if either and not either & got:
+        found.append(f"none of the findings {_either(sorted(either))} is there")
+    allowed = wanted | either | set(expect.get("may_findings", []))
+    unwanted = got & (set(expect.get("not_findings", [])) | (ACROSS_TARGETS - allowed))
+    return found + [f"finding {cause} is wrong here" for cause in sorted(unwanted)]
+
+
+def _host(expect, host):
+    found = _match("host.imds", expect.get("imds", ["ok", "slow"]), host.get("imds"))
+    found += _match("host", expect.get("host", {}), host)
+    got = {problem["cause"] for problem in host.get("problems") or []}
+    wanted = set(expect.get("host_problems", []))
+    if not wanted <= got <= wanted | set(expect.get("may_host_problems", [])):
+        found.append(f"host.problems: expected {sorted(wanted)}, got {sorted(got)}")
+    return found
+
+
+def _targets(expect, targets):
+    if not targets:
+        return ["the report has no targets"]
+    by_name, wanted = {t["name"]: t for t in targets}, expect.get("targets", {})
+    others = expect.get("others", "healthy")
+    others = others if isinstance(others, dict) else {"verdict": others}
+    found = [f"target {name} is missing" for name in wanted.keys() - by_name.keys()]
+    for name, target in by_name.items():
+        found += _target(name, wanted.get(name, others), target)
+    return found
+
+
+def _target(name, wanted, target):
+    causes = {problem["cause"] for problem in target.get("problems") or []}
+    found = [f"{name}: problem {c} is missing" for c in wanted.get("problems", []) if c not in causes]
+    found += [f"{name}: problem {c} is wrong here" for c in wanted.get("not_problems", []) if c in causes]
+    by_address = {a["address"]: a for a in target.get("addresses") or []}
+    for address, facts in wanted.get("addresses", {}).items():
+        found += _match(f"{name}.{address}", facts, by_address.get(address))
+    plain = {k: v for k, v in wanted.items() if k not in ("problems", "not_problems", "addresses")}
+    return found + _match(name, plain, target)
+
+
+def _match(where, wanted, got):
+    """Differences between an expected value and the one that was found."""
+    if isinstance(wanted, dict):
+        if not isinstance(got, dict):
+            return [f"{where}: expected {wanted}, got {got!r}"]
+        return [line for key, value in wanted.items() for line in _match(f"{where}.{key}", value, got.get(key))]
+    if isinstance(got, list):
+        missing = [value for value in (wanted if isinstance(wanted, list) else [wanted]) if value not in got]
+        return [f"{where}: {_either(missing)} is not among {got}"] if missing else []
+    if isinstance(wanted, str) and wanted.startswith("re:"):
+        return (
+            []
+            if isinstance(got, str) and re.search(wanted[3:], got)
+            else [f"{where}: expected /{wanted[3:]}/, got {got!r}"]
+        )
+    accepted = wanted if isinstance(wanted, list) else [wanted]
+    # TOML has no null: "none" stands for it.
+    return (
+        [] if ("none" if got is None else got) in accepted else [f"{where}: expected {_either(accepted)}, got {got!r}"]
+    )
+
+
+def _either(values):
+    return " or ".join(map(str, values))
