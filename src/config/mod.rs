@@ -222,7 +222,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             region: None,
-            interval: Duration::from_secs(60),
+            interval: Duration::from_mins(1),
             round_deadline: Duration::from_secs(10),
             confirm: 2,
             family: Family::Any,
@@ -273,7 +273,7 @@ impl Default for Tls {
     fn default() -> Self {
         Self {
             post_quantum: true,
-            expiry_warning: Duration::from_secs(14 * 24 * 3600),
+            expiry_warning: Duration::from_hours(14 * 24),
             expected_issuers: vec!["Amazon".to_owned()],
         }
     }
@@ -284,7 +284,7 @@ impl Default for CloudWatch {
         Self {
             enabled: true,
             namespace: "VpceProbe".to_owned(),
-            flush_interval: Duration::from_secs(300),
+            flush_interval: Duration::from_mins(5),
             detail: Detail::Fleet,
             endpoint_url: None,
             fips: false,

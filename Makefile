@@ -1,0 +1,62 @@
+# Two commands for a newcomer: `make demo` and `make test`. Both need root: the network lab is made of network namespaces.
+
+CARGO ?= cargo
+BIN   := target/debug/vpce-probe
+JOBS  ?= $(shell nproc)
+
+.PHONY: help demo test lab lint deny release size bench soak fuzz setup root clean
+
+help:
+	@printf '%s\n' \
+	  'make demo     build, raise the lab, run `vpce-probe once` healthy and in three faults, take it down' \
+	  'make test     every test, the network lab included' \
+	  'make lint     rustfmt, clippy with warnings as errors' \
+	  'make deny     crates, licences, sources (cargo-deny)' \
+	  'make release  the small binary in target/release, and its size checked' \
+	  'make bench    once against curl+dig in the lab, side by side' \
+	  'make fuzz     each fuzz target for FUZZ_SECONDS (60)' \
+	  'make soak     the long repeat counts; the log goes to docs/soak.log'
+
+root:
+	@[ "$$(id -u)" = 0 ] || { echo 'run as root: the lab makes network namespaces (sudo -E env "PATH=$$PATH" make …)' >&2; exit 1; }
+
+setup: root
+	tests/lab/setup
+
+demo: setup
+	$(CARGO) build --locked
+	tests/lab/lab demo --bin $(BIN)
+
+test: setup
+	$(CARGO) test --locked
+
+lab: setup
+	$(CARGO) build --locked
+	tests/lab/lab test --bin $(BIN) --jobs $(JOBS)
+
+lint:
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+
+deny:
+	@command -v cargo-deny >/dev/null || $(CARGO) install --locked --version 0.20.2 cargo-deny
+	$(CARGO) deny --locked check bans licenses sources
+
+release:
+	$(CARGO) build --locked --release
+	@size=$$(stat -c %s target/release/vpce-probe); echo "target/release/vpce-probe: $$size bytes"; [ "$$size" -lt 7000000 ]
+
+bench: setup release
+	tests/lab/lab bench --bin target/release/vpce-probe
+
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS := config resolv_conf http_head
+fuzz:
+	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked --version 0.13.2 cargo-fuzz
+	set -e; for target in $(FUZZ_TARGETS); do $(CARGO) +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS); done
+
+soak: setup release fuzz
+	docs/soak.sh target/release/vpce-probe 2>&1 | tee docs/soak.log
+
+clean:
+	$(CARGO) clean
