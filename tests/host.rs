@@ -92,7 +92,8 @@ async fn connection(
             }
             Act::Endless => {
                 let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await;
-                while stream.write_all(b"10\r\n0123456789abcdef\r\n").await.is_ok() {}
+                let chunk = format!("1000\r\n{}\r\n", "x".repeat(0x1000));
+                while stream.write_all(chunk.as_bytes()).await.is_ok() {}
                 return;
             }
             Act::Silence => std::future::pending().await,

@@ -5,7 +5,7 @@ use std::{
     iter, mem,
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -59,19 +59,38 @@ pub(super) enum NoToken {
     Unreachable,
 }
 
+/// What came back to a GET without a token, as version 1 of the metadata service took it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Plain {
+    /// An HTTP status, and the body where that was 200.
+    Status(u16, String),
+    /// Something that the metadata service does not say.
+    Garbled,
+    /// Nothing.
+    Silent,
+}
+
 /// An SDK client for one IMDS address. It reads neither profile nor credentials; its HTTP client obeys no proxy.
 #[derive(Clone, Debug)]
 pub(super) struct Asker {
+    endpoint: SocketAddr,
     client: Client,
-    token: Arc<AtomicBool>,
+    wire: Arc<Wire>,
+}
+
+/// What the SDK keeps to itself: whether a token came, and the connection pool below the client.
+#[derive(Debug, Default)]
+struct Wire {
+    token: AtomicBool,
+    connector: OnceLock<SharedHttpConnector>,
 }
 
 impl Asker {
     /// A client that gives up a connection after `connect` and everything after `budget`; `None` for an address that makes
     /// no URL. TCP itself sends again what is lost: a request is made once more only after a 5xx or a 401.
     pub(super) fn new(endpoint: SocketAddr, connect: Duration, budget: Duration) -> Option<Self> {
-        let token = Arc::new(AtomicBool::new(false));
-        let http = Bounded { inner: Builder::new().build_http(), token: Arc::clone(&token) };
+        let wire = Arc::new(Wire::default());
+        let http = Bounded { inner: Builder::new().build_http(), wire: Arc::clone(&wire) };
         let provider = ProviderConfig::without_region().with_http_client(http);
         let builder = match Client::builder().configure(&provider).endpoint(format!("http://{endpoint}")) {
             Ok(builder) => builder,
@@ -87,7 +106,7 @@ impl Asker {
             .operation_attempt_timeout(budget)
             .operation_timeout(budget)
             .build();
-        Some(Self { client, token })
+        Some(Self { endpoint, client, wire })
     }
 
     /// Asks for `path`.
@@ -98,9 +117,28 @@ impl Asker {
         }
     }
 
+    /// Asks for `path` without a token, beside the SDK, which never does.
+    ///
+    /// Only where the token's PUT fails in a way that needs it to be told apart: each such request counts in the instance's
+    /// `MetadataNoToken` metric, which people watch before they turn version 1 off.
+    pub(super) async fn ask_plain(&self, path: &str) -> Plain {
+        let request = HttpRequest::get(format!("http://{}{path}", self.endpoint));
+        // The connector is there as soon as the SDK has sent its PUT.
+        let (Some(connector), Ok(request)) = (self.wire.connector.get(), request) else { return Plain::Silent };
+        match whole(connector.call(request)).await {
+            Ok(response) => {
+                let status = response.status().as_u16();
+                let body = response.body().bytes().filter(|_| status == 200).unwrap_or_default();
+                Plain::Status(status, String::from_utf8_lossy(body).trim().to_owned())
+            }
+            Err(Transport::Garbled) => Plain::Garbled,
+            Err(Transport::Io | Transport::TimedOut) => Plain::Silent,
+        }
+    }
+
     /// Whether a PUT was answered with a token: the service is there, however late it answers the rest.
     pub(super) fn has_token(&self) -> bool {
-        self.token.load(Ordering::Relaxed)
+        self.wire.token.load(Ordering::Relaxed)
     }
 }
 
@@ -181,38 +219,45 @@ impl Transport {
 #[derive(Debug)]
 struct Bounded {
     inner: SharedHttpClient,
-    token: Arc<AtomicBool>,
+    wire: Arc<Wire>,
 }
 
 impl HttpClient for Bounded {
     fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
         let inner = self.inner.http_connector(settings, components);
-        SharedHttpConnector::new(BoundedConnector { inner, token: Arc::clone(&self.token) })
+        // The inner one: what is kept in `wire` must not itself keep `wire` alive.
+        self.wire.connector.get_or_init(|| inner.clone());
+        SharedHttpConnector::new(BoundedConnector { inner, wire: Arc::clone(&self.wire) })
     }
 }
 
 #[derive(Debug)]
 struct BoundedConnector {
     inner: SharedHttpConnector,
-    token: Arc<AtomicBool>,
+    wire: Arc<Wire>,
 }
 
 impl HttpConnector for BoundedConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let token = (request.method() == "PUT").then(|| Arc::clone(&self.token));
+        let wire = (request.method() == "PUT").then(|| Arc::clone(&self.wire));
         let answer = self.inner.call(request);
         HttpConnectorFuture::new(async move {
-            let mut response = answer.await.map_err(|error| Transport::of(&error).into_connector_error())?;
-            let body = mem::replace(response.body_mut(), SdkBody::taken());
-            *response.body_mut() = bounded(body).await.map_err(Transport::into_connector_error)?;
-            if let Some(token) =
-                token.filter(|_| response.status().is_success() && response.headers().contains_key(TTL))
-            {
-                token.store(true, Ordering::Relaxed);
+            let response = whole(answer).await.map_err(Transport::into_connector_error)?;
+            let gives_token = response.status().is_success() && response.headers().contains_key(TTL);
+            if let Some(wire) = wire.filter(|_| gives_token) {
+                wire.token.store(true, Ordering::Relaxed);
             }
             Ok(response)
         })
     }
+}
+
+/// The answer with its whole body in memory.
+async fn whole(answer: HttpConnectorFuture) -> Result<HttpResponse, Transport> {
+    let mut response = answer.await.map_err(|error| Transport::of(&error))?;
+    let body = mem::replace(response.body_mut(), SdkBody::taken());
+    *response.body_mut() = bounded(body).await?;
+    Ok(response)
 }
 
 async fn bounded(body: SdkBody) -> Result<SdkBody, Transport> {

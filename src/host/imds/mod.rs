@@ -2,7 +2,6 @@
 
 mod client;
 mod metadata;
-mod plain;
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -19,9 +18,8 @@ use tokio::{
 
 pub(super) use self::metadata::{Metadata, is_region};
 use self::{
-    client::{Asker, NoToken, Reply},
+    client::{Asker, NoToken, Plain, Reply},
     metadata::{Answers, Item},
-    plain::Plain,
 };
 use crate::model::host::ImdsState;
 
@@ -86,7 +84,8 @@ async fn ask_one(endpoint: SocketAddr, patience: Patience) -> Answer {
     let Some(asker) = Asker::new(endpoint, patience.connect.min(budget), budget) else {
         return Answer { state: ImdsState::Unreachable, ..Answer::default() };
     };
-    let mut questions = Questions { tasks: JoinSet::new(), asker, places: Arc::new(Semaphore::new(AT_ONCE)) };
+    let mut questions =
+        Questions { tasks: JoinSet::new(), asker: asker.clone(), places: Arc::new(Semaphore::new(AT_ONCE)) };
     for item in Item::FIRST {
         questions.put(item);
     }
@@ -95,14 +94,14 @@ async fn ask_one(endpoint: SocketAddr, patience: Patience) -> Answer {
     let mut plain: Option<Plain> = None;
     let mut asked_plain = pin!(async {
         sleep_until(now + budget.mul_f64(BEFORE_PLAIN)).await;
-        plain::get(endpoint, &region).await
+        asker.ask_plain(&region).await
     });
     let no_token = loop {
-        let has_token = questions.asker.has_token();
+        let has_token = asker.has_token();
         tokio::select! {
             // The deadline first: what the SDK's own time-outs say at the same moment is less exact.
             biased;
-            () = sleep_until(patience.deadline) => break (!questions.asker.has_token()).then_some(NoToken::TimedOut),
+            () = sleep_until(patience.deadline) => break (!asker.has_token()).then_some(NoToken::TimedOut),
             joined = questions.tasks.join_next() => match joined {
                 None => break None,
                 Some(Err(_)) => seen.failed += 1,
@@ -129,7 +128,7 @@ async fn ask_one(endpoint: SocketAddr, patience: Patience) -> Answer {
         // The status says it all, or a connection cannot even be opened.
         (NoToken::Status(403 | 429 | 500..) | NoToken::Unreachable | NoToken::TimedOut, None) => Plain::Silent,
         (NoToken::Status(_) | NoToken::Garbled, None) => tokio::select! {
-            answer = plain::get(endpoint, &region) => answer,
+            answer = asker.ask_plain(&region) => answer,
             () = sleep_until(patience.deadline) => Plain::Silent,
         },
     };

@@ -8,7 +8,11 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Question, ask, client::NoToken, plain::Plain, without_token};
+use super::{
+    Question, ask,
+    client::{NoToken, Plain},
+    without_token,
+};
 use crate::model::host::ImdsState;
 
 const BUDGET: Duration = Duration::from_millis(1200);
