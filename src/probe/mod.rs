@@ -168,7 +168,7 @@ async fn through_proxy(shared: &Arc<Shared>, target: &Target, records: &[Address
     if direct || target.expect == Expect::Absent {
         return None;
     }
-    let proxy = proxy::choose(&shared.proxies, &target.host)?;
+    let proxy = proxy::choose(&shared.proxies, &target.host, target.port)?;
     proxy::attempt(shared, target, proxy).await
 }
 

@@ -51,9 +51,9 @@ impl Notes for ProxyNotes {
 
 /// The proxy that matters most among those that apply to `host`: the agent's own before this shell's, HTTPS's before
 /// HTTP's.
-pub(super) fn choose<'a>(proxies: &'a [Proxy], host: &str) -> Option<&'a Proxy> {
+pub(super) fn choose<'a>(proxies: &'a [Proxy], host: &str, port: u16) -> Option<&'a Proxy> {
     let rank = |proxy: &Proxy| (!proxy.agent, !proxy.variable.eq_ignore_ascii_case("https_proxy"));
-    proxies.iter().filter(|proxy| proxy.applies_to(host)).min_by_key(|proxy| rank(proxy))
+    proxies.iter().filter(|proxy| proxy.applies_to(host, port)).min_by_key(|proxy| rank(proxy))
 }
 
 /// CONNECT through `proxy`, and a verified TLS handshake with `target` in that tunnel, within the budgets of connect
@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn the_agents_own_proxy_comes_first() {
         let check = |proxies: &[Proxy], expected: Option<usize>| {
-            assert_eq!(choose(proxies, "ssm.eu-west-1.amazonaws.com"), expected.and_then(|index| proxies.get(index)));
+            assert_eq!(choose(proxies, "ssm.eu-west-1.amazonaws.com", 443), expected.and_then(|index| proxies.get(index)));
         };
         check(&[], None);
         check(&[proxy("http_proxy", false, &[]), proxy("HTTPS_PROXY", false, &[])], Some(1));
