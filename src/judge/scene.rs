@@ -121,7 +121,7 @@ impl<'a> TargetView<'a> {
         self.seen.iter().filter(|seen| seen.is_used())
     }
 
-    pub(super) fn from_hosts_file(&self) -> bool {
+    pub(super) fn is_pinned(&self) -> bool {
         self.resolve().transport == Some(Transport::HostsFile)
     }
 

@@ -57,12 +57,12 @@ pub(crate) fn egress_blocked(scene: &Scene<'_>, drawn: &[Conclusion]) -> Vec<Con
     let (summary, advice) = if compared {
         (
             format!("nothing answers {from}, private or public ({names}): blocked on this side"),
-            advice::egress_blocked(scene),
+            advice::across::egress_blocked(scene),
         )
     } else {
         (
             format!("no endpoint answers {from} ({names}): this instance's egress, or the endpoints' security group"),
-            advice::either_side_blocked(scene, &private),
+            advice::across::either_side_blocked(scene, &private),
         )
     };
     vec![Conclusion::new(Cause::EgressBlocked, Severity::Failure, &targets, &summary, advice)]
@@ -79,7 +79,7 @@ pub(crate) fn endpoints_blocked(scene: &Scene<'_>, drawn: &[Conclusion]) -> Vec<
         "all endpoints are silent ({}) while {witness} answers: the security group or NACL that they share",
         list(&names(&targets))
     );
-    let advice = advice::endpoints_blocked(scene, &targets);
+    let advice = advice::across::endpoints_blocked(scene, &targets);
     vec![Conclusion::new(Cause::EndpointsBlocked, Severity::Failure, &targets, &summary, advice)]
 }
 
@@ -94,7 +94,7 @@ pub(crate) fn gateway_unreachable(scene: &Scene<'_>, drawn: &[Conclusion]) -> Ve
             judged.name(),
             list(&addresses)
         );
-        let advice = advice::gateway_unreachable(scene, judged);
+        let advice = advice::across::gateway_unreachable(scene, judged);
         Conclusion::new(Cause::GatewayUnreachable, Severity::Failure, &[judged], &summary, advice)
     };
     silent.map(conclude).collect()
