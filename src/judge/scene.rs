@@ -142,6 +142,13 @@ impl<'a> TargetView<'a> {
         places.peek().is_some() && places.all(is_private)
     }
 
+    /// Whether a limit of our own left something unmeasured, so that nothing can be said of the target. Where every
+    /// address lives all the same, the limit cost only a second try.
+    pub(super) fn is_spoilt(&self) -> bool {
+        let whole = self.untried.is_empty() && self.used().next().is_some() && self.used().all(Seen::is_live);
+        self.observation.exhausted.is_some() && !whole
+    }
+
     /// Whether every address is silent.
     pub(super) fn is_silent(&self) -> bool {
         let mut used = self.used().peekable();

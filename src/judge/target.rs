@@ -35,7 +35,7 @@ pub(super) fn judge<'a>(
             Step::Layer(_) | Step::Remark(_) | Step::Across(_) | Step::Host(_) => {}
         }
     }
-    if observation.exhausted.is_some() {
+    if view.is_spoilt() {
         // Whatever failed may be our own doing: nothing is said of the target but that it was not judged.
         problems.retain(|problem| problem.cause == Cause::NotFinished);
     } else if problems.iter().any(|problem| problem.cause == Cause::EndpointAbsent) {
@@ -43,13 +43,13 @@ pub(super) fn judge<'a>(
         problems.retain(|problem| problem.severity != Severity::Failure && problem.stage != Some(Stage::Connect));
     }
     problems.sort_by_key(|problem| std::cmp::Reverse(problem.severity));
-    let verdict = verdict(&problems, observation);
+    let verdict = verdict(&problems, &view);
     Judged { view, problems, verdict }
 }
 
-fn verdict(problems: &[Problem], observation: &Observation) -> Verdict {
+fn verdict(problems: &[Problem], view: &TargetView<'_>) -> Verdict {
     let absent = problems.iter().any(|problem| problem.cause == Cause::EndpointAbsent);
-    if observation.exhausted.is_some() || absent {
+    if view.is_spoilt() || absent {
         return Verdict::Skipped;
     }
     let failures = || problems.iter().filter(|problem| problem.severity == Severity::Failure);
@@ -226,7 +226,7 @@ pub(super) fn ipv6_broken(view: &TargetView<'_>) -> Vec<Problem> {
 pub(super) fn not_finished(view: &TargetView<'_>) -> Vec<Problem> {
     let unfinished =
         |severity, stage, address, summary: &str| vec![problem(Cause::NotFinished, severity, stage, address, summary)];
-    if let Some(limit) = &view.observation.exhausted {
+    if let Some(limit) = view.observation.exhausted.as_ref().filter(|_| view.is_spoilt()) {
         let summary = format!("not judged, this process ran into a limit of its own: {}", tidy(limit, 80));
         return unfinished(Severity::Warning, Stage::Connect, None, &summary);
     }
