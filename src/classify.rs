@@ -93,29 +93,25 @@ fn reserved(address: IpAddr) -> bool {
     }
 }
 
+/// "This network" (RFC 791), IETF protocol assignments (RFC 6890), the 6to4 relay (RFC 7526), benchmarking (RFC 2544;
+/// 198.19/16 may be a VPC's, which membership has found before), class E (RFC 1112).
 fn reserved_v4(octets: [u8; 4]) -> bool {
-    match octets {
-        // "This network" (RFC 791), IETF protocol assignments (RFC 6890), the 6to4 relay (RFC 7526).
-        [0, ..] | [192, 0, 0, _] | [192, 88, 99, _] => true,
-        // Benchmarking (RFC 2544); 198.19/16 may be a VPC's, which membership has found before.
-        [198, 18 | 19, ..] => true,
-        // Class E (RFC 1112).
-        [first, ..] => first >= 240,
-    }
+    matches!(octets, [0 | 240..=255, ..] | [192, 0, 0, _] | [192, 88, 99, _] | [198, 18 | 19, ..])
 }
 
+/// Documentation (RFC 3849, RFC 9637), benchmarking (RFC 5180), ORCHID (RFC 4843, RFC 7343), discard-only (RFC 6666),
+/// IPv4-compatible (RFC 4291), AWS's own link-local services (resolver, IMDS, NTP), site-local (RFC 3879).
 fn reserved_v6(segments: [u16; 8]) -> bool {
-    match segments {
-        // Documentation (RFC 3849, RFC 9637), benchmarking (RFC 5180), ORCHID (RFC 4843, RFC 7343).
-        [0x2001, 0xdb8, ..] | [0x2001, 0x2, 0, ..] | [0x2001, 0x10..=0x2f, ..] => true,
-        [0x3fff, second, ..] => second < 0x1000,
-        // Discard-only (RFC 6666), IPv4-compatible (deprecated by RFC 4291).
-        [0x100, 0, 0, 0, ..] | [0, 0, 0, 0, 0, 0, _, _] => true,
-        // AWS's own link-local services: resolver, IMDS, NTP.
-        [0xfd00, 0xec2, ..] => true,
-        // Site-local (deprecated by RFC 3879).
-        [first, ..] => first & 0xffc0 == 0xfec0,
-    }
+    matches!(
+        segments,
+        [0x2001, 0xdb8 | 0x10..=0x2f, ..]
+            | [0x3fff, 0..0x1000, ..]
+            | [0x2001, 2, 0, ..]
+            | [0x100, 0, 0, 0, ..]
+            | [0, 0, 0, 0, 0, 0, ..]
+            | [0xfd00, 0xec2, ..]
+            | [0xfec0..=0xfeff, ..]
+    )
 }
 
 /// RFC 1918, RFC 6598, RFC 4193.

@@ -2,7 +2,7 @@
 
 use super::{
     scene::Scene,
-    words::{list, sentence, tidy},
+    words::{list, sentence, tidy, verb},
 };
 use crate::model::{
     cause::Cause,
@@ -92,7 +92,10 @@ pub(super) fn resource_exhausted(scene: &Scene<'_>) -> Vec<Problem> {
         return Vec::new();
     };
     let names: Vec<&str> = spoilt.iter().map(|judged| judged.name()).collect();
-    note(Cause::ResourceExhausted, &format!("{}: {} not judged", tidy(limit, 80), list(&names)))
+    note(
+        Cause::ResourceExhausted,
+        &format!("{} while {} {} probed", tidy(limit, 80), list(&names), verb(names.len(), "was", "were")),
+    )
 }
 
 /// Rule: a proxy setting would take traffic to the endpoints, or to IMDS, away from the way that was probed.

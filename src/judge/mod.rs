@@ -4,11 +4,13 @@
 //! name with its addresses, across rules at all targets, host rules at the host beside them. The first broken layer of
 //! an address names its cause.
 //!
-//! The round's verdict: a required target that failed, or that nobody could finish judging, makes it failed; any other
-//! failure or warning makes it degraded; notes change nothing. A round in which no target was judged is failed where the
-//! deadline cut it or there was nothing to judge, degraded where every target is merely absent: never healthy. A target
-//! spoilt by a limit of this process (descriptors, ports) is skipped, the limit stands in `host`, and the round is
-//! degraded, because it was not judged whole. `clock-wrong` fails a round of its own, since no signature is accepted.
+//! The round's verdict: a required target that failed, or that nobody could finish judging before the deadline, makes it
+//! failed (what was not seen to work counts as badly as what was seen broken, though it is called `not-finished` and
+//! never blamed on the network); any other failure or warning, of optional targets too, makes it degraded; notes change
+//! nothing. A round in which no target was judged is never healthy: failed where one of them was required or there was
+//! none at all, else degraded. A target spoilt by a limit of this process (descriptors, ports) is skipped, the limit
+//! stands in `host`, and the round is degraded, because it was not judged whole. `clock-wrong` fails a round of its own,
+//! since no signature is accepted.
 
 mod across;
 mod address;
@@ -225,11 +227,10 @@ fn unjudged(scene: &Scene<'_>) -> RoundVerdict {
     if scene.targets.iter().any(|judged| judged.verdict != Verdict::Skipped) {
         return RoundVerdict::Healthy;
     }
-    let absent = |judged: &Judged<'_>| judged.has(Cause::EndpointAbsent);
-    if !scene.targets.is_empty() && scene.targets.iter().all(absent) {
-        return RoundVerdict::Degraded;
+    if scene.targets.is_empty() || scene.targets.iter().any(|judged| judged.view.target().required) {
+        return RoundVerdict::Failed;
     }
-    RoundVerdict::Failed
+    RoundVerdict::Degraded
 }
 
 /// All that a [`TargetReport`] adds to its observation.

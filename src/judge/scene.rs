@@ -121,7 +121,7 @@ impl<'a> TargetView<'a> {
         self.seen.iter().filter(|seen| seen.is_used())
     }
 
-    pub(super) fn from_hosts_file(&self) -> bool {
+    pub(super) fn is_pinned(&self) -> bool {
         self.resolve().transport == Some(Transport::HostsFile)
     }
 
@@ -140,6 +140,13 @@ impl<'a> TargetView<'a> {
     pub(super) fn is_private(&self) -> bool {
         let mut places = self.used().map(|seen| seen.record.place).peekable();
         places.peek().is_some() && places.all(is_private)
+    }
+
+    /// Whether a limit of our own left something unmeasured, so that nothing can be said of the target. Where every
+    /// address lives all the same, the limit cost only a second try.
+    pub(super) fn is_spoilt(&self) -> bool {
+        let whole = self.untried.is_empty() && self.used().next().is_some() && self.used().all(Seen::is_live);
+        self.observation.exhausted.is_some() && !whole
     }
 
     /// Whether every address is silent.

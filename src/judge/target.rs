@@ -35,7 +35,7 @@ pub(super) fn judge<'a>(
             Step::Layer(_) | Step::Remark(_) | Step::Across(_) | Step::Host(_) => {}
         }
     }
-    if observation.exhausted.is_some() {
+    if view.is_spoilt() {
         // Whatever failed may be our own doing: nothing is said of the target but that it was not judged.
         problems.retain(|problem| problem.cause == Cause::NotFinished);
     } else if problems.iter().any(|problem| problem.cause == Cause::EndpointAbsent) {
@@ -43,13 +43,13 @@ pub(super) fn judge<'a>(
         problems.retain(|problem| problem.severity != Severity::Failure && problem.stage != Some(Stage::Connect));
     }
     problems.sort_by_key(|problem| std::cmp::Reverse(problem.severity));
-    let verdict = verdict(&problems, observation);
+    let verdict = verdict(&problems, &view);
     Judged { view, problems, verdict }
 }
 
-fn verdict(problems: &[Problem], observation: &Observation) -> Verdict {
+fn verdict(problems: &[Problem], view: &TargetView<'_>) -> Verdict {
     let absent = problems.iter().any(|problem| problem.cause == Cause::EndpointAbsent);
-    if observation.exhausted.is_some() || absent {
+    if view.is_spoilt() || absent {
         return Verdict::Skipped;
     }
     let failures = || problems.iter().filter(|problem| problem.severity == Severity::Failure);
@@ -115,7 +115,9 @@ pub(super) fn resolve(view: &TargetView<'_>) -> Vec<Problem> {
     {
         return Vec::new();
     }
-    let server = record.resolver.map_or_else(String::new, |server| format!(", says {}", shown(server)));
+    let said = matches!(cause, Cause::DnsNxdomain | Cause::DnsNoData | Cause::DnsServfail | Cause::DnsRefused);
+    let by = if said { ", says" } else { " from" };
+    let server = record.resolver.map_or_else(String::new, |server| format!("{by} {}", shown(server)));
     let what = words::failure(cause, record.elapsed_ms, record.detail.as_deref());
     let summary = format!("{}: {what}{server}", tidy(&view.target().host, 60));
     vec![problem(cause, Severity::Failure, Stage::Resolve, None, &summary)]
@@ -144,14 +146,15 @@ pub(super) fn misplaced(view: &TargetView<'_>) -> Vec<Problem> {
 }
 
 fn of_address(seen: &Seen<'_>, sight: &Sight, severity: Severity) -> Problem {
-    let summary = format!("{} {}", shown(seen.address()), joined(&sight.detail));
+    let summary = format!("{}{}", shown(seen.address()), joined(&sight.detail));
     problem(sight.cause, severity, sight.stage, Some(seen.address()), &summary)
 }
 
-/// `10.0.1.10: no answer …` but `10.0.1.10 is public …`.
+/// `10.0.1.10: no answer …`, but `10.0.1.10 is public …`.
 fn joined(detail: &str) -> String {
     let verbs = ["is ", "answers ", "answers,", "took ", "works ", "closed ", "reset "];
-    if verbs.iter().any(|verb| detail.starts_with(verb)) { detail.to_owned() } else { format!("- {detail}") }
+    let separator = if verbs.iter().any(|verb| detail.starts_with(verb)) { " " } else { ": " };
+    format!("{separator}{detail}")
 }
 
 /// Rule: public, expected anywhere, and silent: no gateway endpoint, or no way to it. A host cannot tell which.
@@ -185,8 +188,12 @@ pub(super) fn endpoint_partial(view: &TargetView<'_>) -> Vec<Problem> {
     let report = |seen: &Seen<'_>| {
         let sight = seen.broken()?;
         let subnet = words::subnet(seen.record.subnet, view.host.availability_zone.as_deref());
-        let summary =
-            format!("{count} of {all} addresses: {}{subnet} {}", shown(seen.address()), joined(&sight.detail));
+        let summary = format!(
+            "{count} of {all} addresses {}: {}{subnet}{}",
+            words::verb(count, "is dead", "are dead"),
+            shown(seen.address()),
+            joined(&sight.detail)
+        );
         Some(problem(Cause::EndpointPartial, Severity::Warning, sight.stage, Some(seen.address()), &summary))
     };
     dead.into_iter().filter_map(report).collect()
@@ -206,7 +213,7 @@ pub(super) fn ipv6_broken(view: &TargetView<'_>) -> Vec<Problem> {
     let first = view.used().find(|seen| seen.address().is_ipv6());
     let report = |seen: &Seen<'_>| {
         let sight = seen.broken()?;
-        let summary = format!("IPv4 answers, IPv6 does not: {} {}", seen.address(), joined(&sight.detail));
+        let summary = format!("IPv4 answers, IPv6 does not: {}{}", seen.address(), joined(&sight.detail));
         Some(problem(Cause::Ipv6Broken, Severity::Warning, sight.stage, Some(seen.address()), &summary))
     };
     first.and_then(report).into_iter().collect()
@@ -219,7 +226,7 @@ pub(super) fn ipv6_broken(view: &TargetView<'_>) -> Vec<Problem> {
 pub(super) fn not_finished(view: &TargetView<'_>) -> Vec<Problem> {
     let unfinished =
         |severity, stage, address, summary: &str| vec![problem(Cause::NotFinished, severity, stage, address, summary)];
-    if let Some(limit) = &view.observation.exhausted {
+    if let Some(limit) = view.observation.exhausted.as_ref().filter(|_| view.is_spoilt()) {
         let summary = format!("not judged, this process ran into a limit of its own: {}", tidy(limit, 80));
         return unfinished(Severity::Warning, Stage::Connect, None, &summary);
     }
@@ -243,7 +250,7 @@ pub(super) fn not_finished(view: &TargetView<'_>) -> Vec<Problem> {
 /// expected. Not so where the hosts file says it, or where the VPC's resolver knows better: then there is one.
 pub(super) fn endpoint_absent(view: &TargetView<'_>) -> Vec<Problem> {
     let target = view.target();
-    if target.required || !view.expects_private() || view.from_hosts_file() || vpc_does_better(view).is_some() {
+    if target.required || !view.expects_private() || view.is_pinned() || vpc_does_better(view).is_some() {
         return Vec::new();
     }
     let reason = match view.resolve().outcome.cause() {
@@ -265,7 +272,7 @@ pub(super) fn vpc_does_better<'a>(view: &TargetView<'a>) -> Option<&'a ResolveRe
         Some(cause) => cause != Cause::NotFinished,
         None => view.used().any(Seen::is_misplaced),
     };
-    if !system_breaks || target.expect == Expect::Absent || view.from_hosts_file() {
+    if !system_breaks || target.expect == Expect::Absent || view.is_pinned() {
         return None;
     }
     view.vpc_answer().filter(|answer| answer.addresses.iter().copied().all(meets))
@@ -309,7 +316,7 @@ pub(super) fn nameserver_dead(view: &TargetView<'_>) -> Vec<Problem> {
 
 /// Rule: the hosts file answers. It may work today; it does not follow the endpoint when that is rebuilt.
 pub(super) fn hosts_override(view: &TargetView<'_>) -> Vec<Problem> {
-    if !view.from_hosts_file() {
+    if !view.is_pinned() {
         return Vec::new();
     }
     let summary = format!("the hosts file pins the name to {}", list(&view.resolve().addresses));
@@ -333,7 +340,7 @@ pub(super) fn single_zone(view: &TargetView<'_>) -> Vec<Problem> {
     let count = |four: bool| view.used().filter(|seen| seen.address().is_ipv4() == four).count();
     let one = count(true).max(count(false)) == 1;
     let private = view.used().all(|seen| is_private(seen.record.place) && seen.is_live());
-    if !one || !private || !view.expects_private() || view.target().service.is_none() || view.from_hosts_file() {
+    if !one || !private || !view.expects_private() || view.target().service.is_none() || view.is_pinned() {
         return Vec::new();
     }
     let address = view.used().next().map(Seen::address);

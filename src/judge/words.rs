@@ -6,41 +6,14 @@ use crate::model::{cause::Cause, observation::Subnet, units::Millis};
 
 /// What a stage's failure looks like, with what the network said.
 pub(super) fn failure(cause: Cause, elapsed: Millis, detail: Option<&str>) -> String {
-    let base = plain(cause, elapsed);
+    let timed =
+        TIMED.iter().find(|(known, _)| *known == cause).map(|(_, words)| format!("{words} in {}", seconds(elapsed)));
+    let plain =
+        || PLAIN.iter().find(|(known, _)| *known == cause).map_or(cause.as_str(), |(_, words)| words).to_owned();
+    let base = timed.unwrap_or_else(plain);
     match detail.map(|detail| tidy(detail, 90)).filter(|detail| !detail.is_empty()) {
         Some(detail) => format!("{base} ({detail})"),
         None => base,
-    }
-}
-
-fn plain(cause: Cause, elapsed: Millis) -> String {
-    let after = || seconds(elapsed);
-    match cause {
-        Cause::TcpTimeout => format!("no answer to TCP SYN in {}", after()),
-        Cause::TcpRefused => "connection refused".to_owned(),
-        Cause::TcpUnreachable => "unreachable".to_owned(),
-        Cause::TcpReset => "connection reset while it opened".to_owned(),
-        Cause::TcpDenied => "this host forbids the connection".to_owned(),
-        Cause::TlsTimeout => format!("TCP opens, then no TLS answer in {}", after()),
-        Cause::TlsClosed => "closed the connection during the TLS handshake".to_owned(),
-        Cause::TlsReset => "reset the connection during the TLS handshake".to_owned(),
-        Cause::TlsNotTls => "what answers does not speak TLS".to_owned(),
-        Cause::TlsProtocol => "the TLS handshake breaks".to_owned(),
-        Cause::TlsUntrusted => "the certificate's chain is not trusted".to_owned(),
-        Cause::TlsWrongName => "the certificate is for another name".to_owned(),
-        Cause::TlsExpired => "the certificate has expired".to_owned(),
-        Cause::TlsNotYetValid => "the certificate is not valid yet".to_owned(),
-        Cause::HttpTimeout => format!("TLS is fine, then no HTTP answer in {}", after()),
-        Cause::HttpClosed => "closed the connection before a whole HTTP answer".to_owned(),
-        Cause::DnsNxdomain => "the name does not exist".to_owned(),
-        Cause::DnsNoData => "the name has no address".to_owned(),
-        Cause::DnsServfail => "SERVFAIL".to_owned(),
-        Cause::DnsRefused => "REFUSED".to_owned(),
-        Cause::DnsTimeout => format!("no DNS answer in {}", after()),
-        Cause::DnsUnreachable => "no name server can be reached".to_owned(),
-        Cause::DnsMalformed => "the answer is no DNS message".to_owned(),
-        // No stage ends with any other cause; if one does, its name still says it.
-        other => other.as_str().to_owned(),
     }
 }
 
@@ -106,3 +79,34 @@ pub(super) fn subnet(subnet: Option<Subnet>, zone: Option<&str>) -> String {
 
 const SENTENCE: usize = 160;
 const SHOWN: usize = 3;
+
+/// How the waits end; the time follows.
+const TIMED: &[(Cause, &str)] = &[
+    (Cause::TcpTimeout, "no answer to TCP SYN"),
+    (Cause::TlsTimeout, "TCP opens, then no TLS answer"),
+    (Cause::HttpTimeout, "TLS is fine, then no HTTP answer"),
+    (Cause::DnsTimeout, "no DNS answer"),
+];
+
+/// How the other failures of a stage look. A cause that no stage ends with shows its name.
+const PLAIN: &[(Cause, &str)] = &[
+    (Cause::TcpRefused, "connection refused"),
+    (Cause::TcpUnreachable, "unreachable"),
+    (Cause::TcpReset, "connection reset while it opened"),
+    (Cause::TcpDenied, "this host forbids the connection"),
+    (Cause::TlsClosed, "closed the connection during the TLS handshake"),
+    (Cause::TlsReset, "reset the connection during the TLS handshake"),
+    (Cause::TlsNotTls, "what answers does not speak TLS"),
+    (Cause::TlsProtocol, "the TLS handshake breaks"),
+    (Cause::TlsUntrusted, "the certificate's chain is not trusted"),
+    (Cause::TlsWrongName, "the certificate is for another name"),
+    (Cause::TlsExpired, "the certificate has expired"),
+    (Cause::TlsNotYetValid, "the certificate is not valid yet"),
+    (Cause::HttpClosed, "closed the connection before a whole HTTP answer"),
+    (Cause::DnsNxdomain, "the name does not exist"),
+    (Cause::DnsNoData, "the name has no address"),
+    (Cause::DnsServfail, "SERVFAIL"),
+    (Cause::DnsRefused, "REFUSED"),
+    (Cause::DnsUnreachable, "no name server can be reached"),
+    (Cause::DnsMalformed, "the answer is no DNS message"),
+];

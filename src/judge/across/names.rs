@@ -20,8 +20,7 @@ use crate::{
 /// Rule: no name at all could be resolved (two or more; the hosts file does not count).
 pub(crate) fn resolver_down(scene: &Scene<'_>, drawn: &[Conclusion]) -> Vec<Conclusion> {
     let asked = || {
-        let counts =
-            |judged: &&Judged<'_>| !judged.view.from_hosts_file() && judged.view.target().expect != Expect::Absent;
+        let counts = |judged: &&Judged<'_>| !judged.view.is_pinned() && judged.view.target().expect != Expect::Absent;
         scene.targets.iter().filter(counts)
     };
     let down =
@@ -43,7 +42,7 @@ pub(crate) fn resolver_down(scene: &Scene<'_>, drawn: &[Conclusion]) -> Vec<Conc
         Severity::Failure,
         &failed,
         &summary,
-        advice::resolver_down(scene, &failed),
+        advice::across::resolver_down(scene, &failed),
     );
     vec![conclusion.with(&[Cause::ResolverDisagrees, Cause::NameserverDead])]
 }
@@ -70,7 +69,7 @@ pub(crate) fn resolver_disagrees(scene: &Scene<'_>, drawn: &[Conclusion]) -> Vec
         server(vpc.resolver),
         list(&vpc.addresses)
     );
-    let advice = advice::resolver_disagrees(scene, first, &system);
+    let advice = advice::across::resolver_disagrees(scene, first, &system);
     vec![Conclusion::new(Cause::ResolverDisagrees, Severity::Failure, &failed, &summary, advice)]
 }
 
@@ -101,7 +100,7 @@ pub(crate) fn hosts_override(scene: &Scene<'_>, drawn: &[Conclusion]) -> Vec<Con
             list(&names),
             if what.starts_with(';') { "" } else { " " }
         );
-        let advice = advice::hosts_override(scene, first);
+        let advice = advice::across::hosts_override(scene, first);
         conclusions.push(Conclusion::new(Cause::HostsOverride, severity, &targets, &summary, advice));
     }
     conclusions
@@ -109,7 +108,7 @@ pub(crate) fn hosts_override(scene: &Scene<'_>, drawn: &[Conclusion]) -> Vec<Con
 
 /// A failed target whose name is public where private is expected.
 fn is_public(judged: &Judged<'_>) -> bool {
-    judged.view.expects_private() && judged.view.is_public() && !judged.view.from_hosts_file()
+    judged.view.expects_private() && judged.view.is_public() && !judged.view.is_pinned()
 }
 
 /// Whether some name does resolve to private addresses, by DNS: then private DNS works in this VPC.
@@ -118,7 +117,7 @@ fn private_siblings<'a>(scene: &Scene<'a>) -> Vec<&'a str> {
         judged.view.expects_private()
             && judged.view.target().service.is_some()
             && judged.view.is_private()
-            && !judged.view.from_hosts_file()
+            && !judged.view.is_pinned()
     };
     scene.targets.iter().filter(private).map(Judged::name).collect()
 }
@@ -138,7 +137,7 @@ pub(crate) fn private_dns_off(scene: &Scene<'_>, drawn: &[Conclusion]) -> Vec<Co
         list(&names(&failed)),
         words::verb(failed.len(), "resolves", "resolve"),
     );
-    let advice = advice::private_dns_off(scene, &failed);
+    let advice = advice::across::private_dns_off(scene, &failed);
     vec![Conclusion::new(Cause::PrivateDnsOff, Severity::Failure, &failed, &summary, advice)]
 }
 
@@ -163,7 +162,7 @@ pub(crate) fn endpoint_missing(scene: &Scene<'_>, drawn: &[Conclusion]) -> Vec<C
         list(&siblings),
         words::verb(siblings.len(), "is", "are"),
     );
-    let advice = advice::endpoint_missing(scene, &failed);
+    let advice = advice::across::endpoint_missing(scene, &failed);
     vec![Conclusion::new(Cause::EndpointMissing, Severity::Failure, &failed, &summary, advice)]
 }
 
@@ -190,7 +189,8 @@ pub(crate) fn nameserver_dead(scene: &Scene<'_>, drawn: &[Conclusion]) -> Vec<Co
         "name server {}{behind} does not answer, another one does: programs stall for seconds at every look-up",
         list(&servers)
     );
-    let advice = advice::nameserver_dead(*first, targets.first().map_or("", |judged| &judged.view.target().host));
+    let advice =
+        advice::across::nameserver_dead(*first, targets.first().map_or("", |judged| &judged.view.target().host));
     vec![Conclusion::new(Cause::NameserverDead, Severity::Warning, &targets, &summary, advice)]
 }
 

@@ -4,6 +4,7 @@ use super::{Conclusion, names, names::is_well};
 use crate::{
     judge::{
         advice,
+        host::agent_stale,
         scene::{Judged, Scene},
         words::{list, tidy},
     },
@@ -40,7 +41,7 @@ pub(crate) fn interferes(scene: &Scene<'_>, _drawn: &[Conclusion]) -> Vec<Conclu
             let status = proxy.status.map_or_else(String::new, |status| format!(" (CONNECT: HTTP {status})"));
             format!("{}: the agent's proxy {url} ({origin}) does not reach it either{status}", list(&names(&targets)))
         };
-        let advice = advice::proxy(scene, proxy);
+        let advice = advice::across::proxy(scene, proxy);
         conclusions.push(Conclusion::new(Cause::ProxyInterferes, Severity::Warning, &targets, &summary, advice));
     }
     conclusions
@@ -55,17 +56,21 @@ pub(crate) fn exonerates(scene: &Scene<'_>, drawn: &[Conclusion]) -> Vec<Conclus
     if !fine || failed || broken {
         return Vec::new();
     }
-    let problems = scene.host.problems.iter();
+    let stale = agent_stale(scene);
+    let problems = scene.host.problems.iter().chain(&stale);
     problems
         .filter_map(|problem| {
-            let what = match problem.cause {
-                Cause::AgentNotRunning => "the SSM agent is not running",
-                Cause::RoleMissing => "the instance has no IAM role",
-                _ => return None,
-            };
+            let (_, what) = EXONERATING.iter().find(|(cause, _)| *cause == problem.cause)?;
             let summary = format!("the network is fine, every required endpoint answers; {what}");
             let advice = advice::from_table(scene, problem.cause);
             Some(Conclusion::new(problem.cause, Severity::Note, &[], &summary, advice))
         })
         .collect()
 }
+
+/// What keeps an instance out of Systems Manager although its network is fine.
+const EXONERATING: &[(Cause, &str)] = &[
+    (Cause::AgentNotRunning, "the SSM agent is not running"),
+    (Cause::RoleMissing, "the instance has no IAM role"),
+    (Cause::AgentStale, "the SSM agent holds no connection to ssmmessages"),
+];

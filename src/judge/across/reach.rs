@@ -57,12 +57,12 @@ pub(crate) fn egress_blocked(scene: &Scene<'_>, drawn: &[Conclusion]) -> Vec<Con
     let (summary, advice) = if compared {
         (
             format!("nothing answers {from}, private or public ({names}): blocked on this side"),
-            advice::egress_blocked(scene),
+            advice::across::egress_blocked(scene),
         )
     } else {
         (
             format!("no endpoint answers {from} ({names}): this instance's egress, or the endpoints' security group"),
-            advice::either_side_blocked(scene, &private),
+            advice::across::either_side_blocked(scene, &private),
         )
     };
     vec![Conclusion::new(Cause::EgressBlocked, Severity::Failure, &targets, &summary, advice)]
@@ -79,7 +79,7 @@ pub(crate) fn endpoints_blocked(scene: &Scene<'_>, drawn: &[Conclusion]) -> Vec<
         "all endpoints are silent ({}) while {witness} answers: the security group or NACL that they share",
         list(&names(&targets))
     );
-    let advice = advice::endpoints_blocked(scene, &targets);
+    let advice = advice::across::endpoints_blocked(scene, &targets);
     vec![Conclusion::new(Cause::EndpointsBlocked, Severity::Failure, &targets, &summary, advice)]
 }
 
@@ -88,13 +88,9 @@ pub(crate) fn gateway_unreachable(scene: &Scene<'_>, drawn: &[Conclusion]) -> Ve
     let silent = open(scene, drawn).into_iter().filter(|judged| judged.has(Cause::GatewayUnreachable));
     let conclude = |judged: &Judged<'_>| {
         let addresses: Vec<IpAddr> = judged.view.used().map(Seen::address).collect();
-        let subnet = scene.host.subnet_id.as_deref().map_or_else(String::new, |id| format!(" in {id}"));
-        let summary = format!(
-            "{} resolves to public addresses and is silent: no way to {}{subnet}",
-            judged.name(),
-            list(&addresses)
-        );
-        let advice = advice::gateway_unreachable(scene, judged);
+        let subnet = scene.host.subnet_id.as_deref().map_or_else(String::new, |id| format!(" from {id}"));
+        let summary = format!("{} is public and silent: no way{subnet} to {}", judged.name(), list(&addresses));
+        let advice = advice::across::gateway_unreachable(scene, judged);
         Conclusion::new(Cause::GatewayUnreachable, Severity::Failure, &[judged], &summary, advice)
     };
     silent.map(conclude).collect()
@@ -136,8 +132,8 @@ pub(crate) fn large_hello_blocked(scene: &Scene<'_>, drawn: &[Conclusion]) -> Ve
 
 /// Rule: what was not finished, together: it says more about the round than about any target.
 pub(crate) fn not_finished(scene: &Scene<'_>, _drawn: &[Conclusion]) -> Vec<Conclusion> {
-    let cut = |judged: &&Judged<'_>| judged.has(Cause::NotFinished) && judged.view.observation.exhausted.is_none();
-    let spoilt = |judged: &&Judged<'_>| judged.view.observation.exhausted.is_some();
+    let cut = |judged: &&Judged<'_>| judged.has(Cause::NotFinished) && !judged.view.is_spoilt();
+    let spoilt = |judged: &&Judged<'_>| judged.view.is_spoilt();
     let cut: Vec<_> = scene.targets.iter().filter(cut).collect();
     let spoilt: Vec<_> = scene.targets.iter().filter(spoilt).collect();
     let mut conclusions = Vec::new();

@@ -36,7 +36,9 @@ pub(crate) fn clock_wrong(scene: &Scene<'_>, drawn: &[Conclusion]) -> Vec<Conclu
             if early { "not valid yet: this host's clock is behind" } else { "expired: this host's clock is ahead" };
         let summary = format!("every certificate seems {what} (it says {})", scene.now);
         return (!targets.is_empty())
-            .then(|| Conclusion::new(Cause::ClockWrong, Severity::Failure, &targets, &summary, advice::clock(scene)))
+            .then(|| {
+                Conclusion::new(Cause::ClockWrong, Severity::Failure, &targets, &summary, advice::across::clock(scene))
+            })
             .into_iter()
             .collect();
     }
@@ -48,7 +50,7 @@ pub(crate) fn clock_wrong(scene: &Scene<'_>, drawn: &[Conclusion]) -> Vec<Conclu
             );
             // No probe fails by it, so whatever failed has another reason.
             vec![
-                Conclusion::new(Cause::ClockWrong, Severity::Failure, &targets, &summary, advice::clock(scene))
+                Conclusion::new(Cause::ClockWrong, Severity::Failure, &targets, &summary, advice::across::clock(scene))
                     .of_itself(),
             ]
         }
@@ -65,7 +67,7 @@ pub(crate) fn clock_skew(scene: &Scene<'_>, drawn: &[Conclusion]) -> Vec<Conclus
                 "this host's clock is {} AWS's; from 5 min on, SigV4 refuses every signed request",
                 skew_words(skew)
             );
-            vec![Conclusion::new(Cause::ClockSkew, Severity::Warning, &targets, &summary, advice::clock(scene))]
+            vec![Conclusion::new(Cause::ClockSkew, Severity::Warning, &targets, &summary, advice::across::clock(scene))]
         }
         Some(_) | None => Vec::new(),
     }
@@ -115,7 +117,7 @@ pub(crate) fn tls_inspection(scene: &Scene<'_>, drawn: &[Conclusion]) -> Vec<Con
     let issuer = tidy(issuer, 50);
     let summary =
         format!("{}: every certificate comes from {issuer}, which this host does not trust", list(&names(&targets)));
-    let advice = advice::tls_inspection(scene, &issuer);
+    let advice = advice::across::tls_inspection(scene, &issuer);
     vec![Conclusion::new(Cause::TlsInspection, Severity::Failure, &targets, &summary, advice)]
 }
 

@@ -245,7 +245,7 @@ mod tests {
             let text = cause.text();
             assert!(!text.confirm.is_empty() && !text.mend.is_empty(), "{cause}");
             for part in all_strings(*cause) {
-                assert!(part.len() > 10 && part.len() <= 260, "{cause}: {part}");
+                assert!(part.len() >= 5 && part.len() <= 260, "{cause}: {part}");
                 assert!(!part.contains(['\n', '\t']) && part.trim() == part, "{cause}: {part}");
             }
             assert!(text.meaning.ends_with('.') && text.symptom.ends_with('.'), "{cause}");

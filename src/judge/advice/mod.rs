@@ -1,0 +1,266 @@
+//! Concrete steps: the address, this host's own address and network, the rule in words, and the next command.
+//!
+//! A host in a private subnet mostly cannot run the AWS CLI, so every step says where its command is typed.
+
+pub(super) mod across;
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use crate::{
+    catalog::bucket::buckets,
+    judge::{
+        scene::{Judged, Scene, TargetView},
+        words::{shown, tidy},
+    },
+    model::{cause::Cause, observation::Subnet, target::Target, verdict::Problem},
+};
+
+/// This end of a connection.
+pub(super) struct Own {
+    pub(super) address: IpAddr,
+    /// The subnet it lies in, where that is known.
+    pub(super) network: Option<IpNet>,
+}
+
+/// The address that `view`'s connections leave from, else this host's first; with its subnet.
+pub(super) fn own_address(scene: &Scene<'_>, view: Option<&TargetView<'_>>) -> Option<Own> {
+    let four = view.and_then(|view| view.used().next()).is_none_or(|seen| shown(seen.address()).is_ipv4());
+    let local = view.and_then(|view| {
+        view.used().find_map(|seen| seen.record.connect.as_ref()?.local).map(|local| local.ip().to_canonical())
+    });
+    let listed = || scene.host.addresses.iter().map(IpNet::addr).find(|address| address.is_ipv4() == four);
+    let address = local.filter(|local| !local.is_unspecified()).or_else(listed)?;
+    let networks =
+        scene.plan.addresses.subnet_cidrs.iter().chain(&scene.host.subnet_cidrs).chain(&scene.host.addresses);
+    let network = networks.map(IpNet::trunc).find(|net| net.contains(&address));
+    Some(Own { address, network })
+}
+
+/// `10.0.1.0/24 (this host: 10.0.1.23)`.
+fn from_words(scene: &Scene<'_>, view: Option<&TargetView<'_>>) -> String {
+    match own_address(scene, view) {
+        Some(Own { address, network: Some(net) }) => format!("{net} (this host is {address})"),
+        Some(Own { address, network: None }) => address.to_string(),
+        None => "this host's subnet".to_owned(),
+    }
+}
+
+/// `com.amazonaws.eu-west-1.ssm`; `None` for a host that is no AWS service.
+///
+/// China's services are `cn.com.amazonaws.…` but for S3 and `DynamoDB`; FIPS endpoints are services of their own.
+fn service_name(scene: &Scene<'_>, target: &Target) -> Option<String> {
+    let code = target.service.as_deref()?;
+    let region = scene.region();
+    let fips = target.host.split('.').any(|label| label.strip_suffix("-fips") == Some(code));
+    let prefix = if region.starts_with("cn-") && !has_gateway(target) { "cn." } else { "" };
+    Some(format!("{prefix}com.amazonaws.{region}.{code}{}", if fips { "-fips" } else { "" }))
+}
+
+/// Whether the service is one of the two that gateway endpoints exist for.
+fn has_gateway(target: &Target) -> bool {
+    matches!(target.service.as_deref(), Some("s3" | "dynamodb"))
+}
+
+fn with_access(command: &str) -> String {
+    format!("Run where you have AWS access: {command}")
+}
+
+fn on_this_host(command: &str) -> String {
+    format!("Type on this host: {command}")
+}
+
+fn vpc_id(scene: &Scene<'_>) -> String {
+    scene.host.vpc_id.as_deref().map_or_else(|| "VPC_ID".to_owned(), |id| tidy(id, 30))
+}
+
+/// The command that shows the endpoints of `target`'s service; by its address where the service has no name.
+fn describe(scene: &Scene<'_>, target: &Target, query: &str) -> String {
+    let region = scene.region();
+    let filter = match service_name(scene, target) {
+        Some(name) => format!(" --filters Name=service-name,Values={name}"),
+        None => format!(" --filters Name=vpc-id,Values={}", vpc_id(scene)),
+    };
+    with_access(&format!("aws ec2 describe-vpc-endpoints{filter} --query '{query}' --region {region}"))
+}
+
+const STATE: &str = "VpcEndpoints[].[VpcEndpointId,VpcId,State,PrivateDnsEnabled]";
+const GROUPS: &str = "VpcEndpoints[].[VpcEndpointId,State,Groups,SubnetIds]";
+
+/// The steps that the table of causes has, with this round's region in them.
+pub(super) fn from_table(scene: &Scene<'_>, cause: Cause) -> Vec<String> {
+    cause.text().mend.iter().map(|step| fill(scene, step)).collect()
+}
+
+fn fill(scene: &Scene<'_>, step: &str) -> String {
+    let filled = step.replace("VPC_ID", &vpc_id(scene));
+    match &scene.plan.region {
+        Some(region) => filled.replace("REGION", region),
+        None => filled,
+    }
+}
+
+/// The steps for one target's own problem: those that know this round, then (unless they say it all) the table's.
+pub(super) fn of_problem(scene: &Scene<'_>, judged: &Judged<'_>, problem: &Problem) -> Vec<String> {
+    let own = STEPS.iter().find(|(causes, _)| causes.contains(&problem.cause));
+    let mut steps = own.map_or_else(Vec::new, |(_, steps)| steps(scene, &judged.view, problem));
+    if steps.is_empty() || !WHOLE.contains(&problem.cause) {
+        steps.extend(from_table(scene, problem.cause));
+    }
+    steps
+}
+
+type Steps = fn(&Scene<'_>, &TargetView<'_>, &Problem) -> Vec<String>;
+
+const STEPS: &[(&[Cause], Steps)] = &[
+    (&[Cause::TcpTimeout], |scene, view, _| silent(scene, view)),
+    (&[Cause::EndpointPartial], partial),
+    (&[Cause::AddressPublic, Cause::AddressMixed], |scene, view, _| public(scene, view)),
+    (&[Cause::S3AccessDenied], |scene, view, _| bucket_policy(scene, view)),
+    (&[Cause::TcpUnreachable], |_, view, _| neighbours(view)),
+    (&[Cause::TlsUntrusted, Cause::TlsWrongName, Cause::TlsExpired, Cause::TlsNotYetValid], |_, view, _| {
+        certificate(view)
+    }),
+    (
+        &[
+            Cause::DnsNxdomain,
+            Cause::DnsNoData,
+            Cause::DnsServfail,
+            Cause::DnsRefused,
+            Cause::DnsTimeout,
+            Cause::DnsUnreachable,
+            Cause::DnsMalformed,
+        ],
+        |scene, view, _| vec![ask_vpc_resolver(scene, view.target())],
+    ),
+];
+
+/// Causes whose own steps need nothing of the table's.
+const WHOLE: &[Cause] = &[Cause::TcpTimeout, Cause::EndpointPartial, Cause::S3AccessDenied, Cause::AddressPublic];
+
+/// A private endpoint that swallows the SYN, or a public name that does.
+fn silent(scene: &Scene<'_>, view: &TargetView<'_>) -> Vec<String> {
+    if !view.is_private() {
+        return vec![
+            "No packet came back: check the route to this address in this subnet's route table, then its firewall."
+                .to_owned(),
+            routes(scene),
+            local_firewall(),
+        ];
+    }
+    let mut steps = vec![
+        allow(scene, view),
+        describe(scene, view.target(), GROUPS),
+        "Security groups answer nothing when they refuse; NACLs of both subnets and this instance's own egress rules too."
+            .to_owned(),
+    ];
+    steps.extend(neighbours(view));
+    steps.push(local_firewall());
+    steps
+}
+
+fn allow(scene: &Scene<'_>, view: &TargetView<'_>) -> String {
+    let what = service_name(scene, view.target()).unwrap_or_else(|| tidy(&view.target().host, 60));
+    let port = view.target().port;
+    format!("In the security group of the endpoint {what}, allow TCP {port} from {}.", from_words(scene, Some(view)))
+}
+
+fn local_firewall() -> String {
+    "This host's own firewall may drop it as well; type on this host: sudo nft list ruleset".to_owned()
+}
+
+/// ARP or ND tells whether a dead address of the own subnet exists at all.
+fn neighbours(view: &TargetView<'_>) -> Vec<String> {
+    let near = view.used().find(|seen| seen.broken().is_some() && seen.record.subnet == Some(Subnet::Own));
+    near.map(|seen| on_this_host(&format!("ip neigh show {}", shown(seen.address())))).into_iter().collect()
+}
+
+fn partial(scene: &Scene<'_>, view: &TargetView<'_>, problem: &Problem) -> Vec<String> {
+    let address = problem.address.map_or_else(|| "ADDRESS".to_owned(), |address| shown(address).to_string());
+    let mut steps = vec![
+        with_access(&format!(
+            "aws ec2 describe-network-interfaces --filters Name=addresses.private-ip-address,Values={address} \
+             --query 'NetworkInterfaces[].[NetworkInterfaceId,Status,AvailabilityZone,SubnetId,Groups]' --region {}",
+            scene.region()
+        )),
+        format!(
+            "If the interface is in use, check the NACLs of its subnet and of this one for TCP {} from {}.",
+            view.target().port,
+            from_words(scene, Some(view))
+        ),
+        "If it is gone, take its subnet out of the endpoint and add it again: clients keep getting the dead address."
+            .to_owned(),
+    ];
+    steps.extend(neighbours(view));
+    steps
+}
+
+fn public(scene: &Scene<'_>, view: &TargetView<'_>) -> Vec<String> {
+    let target = view.target();
+    let name = service_name(scene, target).unwrap_or_else(|| tidy(&target.host, 60));
+    vec![
+        describe(scene, target, STATE),
+        format!(
+            "If there is none, create the interface endpoint {name} with private DNS; if there is, turn its private DNS on."
+        ),
+        ask_vpc_resolver(scene, target),
+        "If the endpoint is in a hub VPC, associate its private hosted zone (or the Route 53 profile) with this VPC."
+            .to_owned(),
+        "If public is meant, say so in the config: expect = \"any\" for this target.".to_owned(),
+    ]
+}
+
+fn certificate(view: &TargetView<'_>) -> Vec<String> {
+    let target = view.target();
+    let address = view.used().find(|seen| seen.broken().is_some()).map_or_else(
+        || target.host.clone(),
+        |seen| match shown(seen.address()) {
+            IpAddr::V4(v4) => v4.to_string(),
+            IpAddr::V6(v6) => format!("[{v6}]"),
+        },
+    );
+    let host = tidy(&target.host, 80);
+    vec![on_this_host(&format!(
+        "openssl s_client -connect {address}:{} -servername {host} -showcerts </dev/null",
+        target.port
+    ))]
+}
+
+/// The VPC's resolver: the one that was asked, else the link-local one that every VPC has.
+fn vpc_resolver(scene: &Scene<'_>) -> String {
+    let link_local = if scene.host.addresses.iter().any(|net| net.addr().is_ipv4()) || scene.host.addresses.is_empty() {
+        "169.254.169.253"
+    } else {
+        "fd00:ec2::253"
+    };
+    scene.plan.dns.vpc.map_or_else(|| link_local.to_owned(), |server| server.ip().to_string())
+}
+
+fn ask_vpc_resolver(scene: &Scene<'_>, target: &Target) -> String {
+    on_this_host(&format!("dig @{} {}", vpc_resolver(scene), tidy(&target.host, 80)))
+}
+
+fn bucket_policy(scene: &Scene<'_>, view: &TargetView<'_>) -> Vec<String> {
+    let region = scene.region();
+    let mut steps = vec![
+        "An S3 endpoint policy, or the bucket's own, refuses the read; some fleets mean it, and then this is no fault."
+            .to_owned(),
+        describe(scene, view.target(), "VpcEndpoints[].[VpcEndpointId,VpcEndpointType,PolicyDocument]"),
+        "Allow s3:GetObject without conditions on the principal (these requests are unsigned) for:".to_owned(),
+    ];
+    steps.extend(buckets(region).iter().map(|bucket| format!("arn:{}:s3:::{bucket}/*", arn_partition(scene))));
+    steps
+}
+
+fn arn_partition(scene: &Scene<'_>) -> String {
+    scene.host.partition.as_deref().map_or_else(|| "aws".to_owned(), |partition| tidy(partition, 20))
+}
+
+fn routes(scene: &Scene<'_>) -> String {
+    let subnet = scene.host.subnet_id.as_deref().map_or_else(|| "SUBNET_ID".to_owned(), |id| tidy(id, 30));
+    with_access(&format!(
+        "aws ec2 describe-route-tables --filters Name=association.subnet-id,Values={subnet} --region {}",
+        scene.region()
+    ))
+}

@@ -1,0 +1,840 @@
+//! Worlds and what must be said of them. Every rule of the judge is needed by one of them.
+
+use vpce_probe::model::{
+    cause::Cause::{
+        self, AddressBogus, AddressMixed, AddressOutsideVpc, AddressPublic, AgentNotRunning, AgentStale,
+        CertificateExpiring, ClockSkew, ClockWrong, ConnectSlow, ConntrackLimit, DnsNoData, DnsNxdomain, DnsServfail,
+        DnsSlow, DnsTimeout, EgressBlocked, EndpointAbsent, EndpointMissing, EndpointPartial, EndpointsBlocked,
+        GatewayUnreachable, HostsOverride, HttpNotAws, HttpServerError, HttpTimeout, Ipv6Broken, IssuerUnexpected,
+        LargeHelloBlocked, LinklocalLimit, MtuBlackholeBoth, MtuBlackholeOut, MtuInconclusive, MtuReliesOnIcmp,
+        NameserverDead, NotFinished, PathMtu, PrivateDnsOff, ProxyInterferes, ResolverDisagrees, ResolverDown,
+        ResourceExhausted, S3AccessDenied, S3WrongRegion, SingleZone, TcpRefused, TcpTimeout, TcpUnreachable,
+        TlsExpired, TlsInspection, TlsNotYetValid, TlsSlow, TlsUntrusted, UnexpectedAnswer,
+    },
+    host::{Agent, AgentState, Allowances, Proxy},
+    observation::{Canary, LargeHello, MtuOutcome, Outcome, ProxyRecord, ResolverRole, Transport},
+    target::{Expect, Target},
+    verdict::{
+        Problem,
+        RoundVerdict::{self, Degraded, Failed, Healthy},
+        Severity::{self, Failure, Note, Warning},
+        Verdict,
+    },
+};
+
+use crate::world::{World, answer, fails_http, fails_tls, fails_to_connect, ip, ms, mtu, nets, target};
+
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) world: fn(&mut World),
+    pub(crate) verdict: RoundVerdict,
+    /// The targets of which more is said than of the `others`.
+    pub(crate) targets: &'static [(&'static str, Verdict, Option<Cause>)],
+    pub(crate) others: (Verdict, Option<Cause>),
+    /// All findings, in order.
+    pub(crate) findings: &'static [(Cause, Severity)],
+    /// Causes among the problems of targets or host.
+    pub(crate) notes: &'static [Cause],
+    /// Parts of the findings' texts.
+    pub(crate) says: &'static [&'static str],
+}
+
+const WELL: (Verdict, Option<Cause>) = (Verdict::Healthy, None);
+const BASE: Case = Case {
+    name: "",
+    world: |_| {},
+    verdict: Healthy,
+    targets: &[],
+    others: WELL,
+    findings: &[],
+    notes: &[],
+    says: &[],
+};
+
+const fn bad(name: &'static str, cause: Cause) -> (&'static str, Verdict, Option<Cause>) {
+    (name, Verdict::Failed, Some(cause))
+}
+
+const fn warned(name: &'static str, cause: Cause) -> (&'static str, Verdict, Option<Cause>) {
+    (name, Verdict::Degraded, Some(cause))
+}
+
+const fn noted(name: &'static str, cause: Cause) -> (&'static str, Verdict, Option<Cause>) {
+    (name, Verdict::Healthy, Some(cause))
+}
+
+const fn skipped(name: &'static str, cause: Cause) -> (&'static str, Verdict, Option<Cause>) {
+    (name, Verdict::Skipped, Some(cause))
+}
+
+const ABSENT: (Verdict, Option<Cause>) = (Verdict::Skipped, Some(EndpointAbsent));
+const PUBLIC: [(&str, &str); 5] = [
+    ("ssm", "52.46.0.10"),
+    ("ssmmessages", "52.46.0.11"),
+    ("ec2messages", "52.46.0.12"),
+    ("logs", "52.46.0.13"),
+    ("monitoring", "52.46.0.14"),
+];
+const PRIVATE: [&str; 5] = ["ssm", "ssmmessages", "ec2messages", "logs", "monitoring"];
+
+fn own_host(name: &str, expect: Expect) -> Target {
+    Target { name: name.to_owned(), service: None, host: format!("{name}.corp.example"), ..target(name, expect, true) }
+}
+
+fn proxy(agent: bool, no_proxy: &[&str]) -> Proxy {
+    Proxy {
+        origin: "override.conf".to_owned(),
+        agent,
+        variable: "https_proxy".to_owned(),
+        url: "http://proxy.corp.example:3128".to_owned(),
+        host: "proxy.corp.example".to_owned(),
+        port: 3128,
+        no_proxy: no_proxy.iter().map(|entry| (*entry).to_owned()).collect(),
+    }
+}
+
+fn through_proxy(agent: bool, works: bool) -> ProxyRecord {
+    ProxyRecord {
+        url: "http://proxy.corp.example:3128".to_owned(),
+        origin: "override.conf".to_owned(),
+        agent,
+        works,
+        status: Some(if works { 200 } else { 403 }),
+        detail: None,
+    }
+}
+
+fn host_problem(cause: Cause) -> Problem {
+    Problem { cause, severity: Note, stage: None, address: None, summary: "as the host layer says".to_owned() }
+}
+
+fn pin(world: &mut World, name: &str, address: &str) {
+    world.resolves(name, &[address]);
+    let seen = world.at(name);
+    seen.resolve.transport = Some(Transport::HostsFile);
+    seen.resolve.resolver = None;
+    seen.resolvers = vec![seen.resolve.clone()];
+}
+
+fn issued_by(world: &mut World, issuer: &str) {
+    world.each(|record| {
+        fails_tls(record, TlsUntrusted);
+        if let Some(tls) = &mut record.tls {
+            tls.issuer = Some(issuer.to_owned());
+            tls.chain_root = Some("CN=Corp Root".to_owned());
+        }
+    });
+}
+
+fn skew(world: &mut World, seconds: f64) {
+    world.each(|record| {
+        if let Some(http) = &mut record.http {
+            http.clock_skew_s = Some(seconds);
+        }
+    });
+}
+
+pub(crate) const CASES: &[Case] = &[
+    Case { name: "healthy", ..BASE },
+    // ---- names
+    Case {
+        name: "one required name does not exist",
+        world: |w| w.unresolved("ssm", DnsNxdomain),
+        verdict: Failed,
+        targets: &[bad("ssm", DnsNxdomain)],
+        findings: &[(DnsNxdomain, Failure)],
+        says: &["dig @169.254.169.253 ssm.eu-west-1.amazonaws.com"],
+        ..BASE
+    },
+    Case {
+        name: "a broken answer for an optional name",
+        world: |w| w.unresolved("logs", DnsServfail),
+        verdict: Degraded,
+        targets: &[bad("logs", DnsServfail)],
+        findings: &[(DnsServfail, Failure)],
+        ..BASE
+    },
+    Case {
+        name: "no name resolves",
+        world: |w| {
+            for name in w.names() {
+                w.unresolved(&name, DnsTimeout);
+            }
+        },
+        verdict: Failed,
+        others: (Verdict::Failed, Some(DnsTimeout)),
+        findings: &[(ResolverDown, Failure)],
+        says: &["none of 6 names resolves (dns-timeout; asked 10.0.0.2)", "dig @10.0.0.2 ssm.eu-west-1.amazonaws.com"],
+        ..BASE
+    },
+    Case {
+        name: "the only target's name is not answered",
+        world: |w| {
+            w.only(&["ssm"]);
+            w.unresolved("ssm", DnsTimeout);
+        },
+        verdict: Failed,
+        targets: &[bad("ssm", DnsTimeout)],
+        findings: &[(DnsTimeout, Failure)],
+        ..BASE
+    },
+    Case {
+        name: "the company's resolver does not forward",
+        world: |w| {
+            for (name, address) in PUBLIC {
+                w.resolves(name, &[address]);
+                w.vpc_says(name, &["10.0.1.10", "10.0.2.10"]);
+            }
+        },
+        verdict: Failed,
+        targets: &[("s3", Verdict::Healthy, None)],
+        others: (Verdict::Failed, Some(AddressPublic)),
+        findings: &[(ResolverDisagrees, Failure)],
+        notes: &[ResolverDisagrees],
+        says: &[
+            "10.9.0.2 says 52.46.0.10",
+            "10.9.0.2 does not forward to it",
+            "dig @10.9.0.2 ssm.eu-west-1.amazonaws.com",
+        ],
+    },
+    Case {
+        name: "split-horizon S3 on purpose",
+        world: |w| {
+            w.resolves("s3", &["10.0.1.15"]);
+            w.vpc_says("s3", &["52.218.10.10"]);
+        },
+        ..BASE
+    },
+    Case {
+        name: "the hosts file pins a name to a living address",
+        world: |w| pin(w, "ssm", "10.0.1.10"),
+        verdict: Degraded,
+        targets: &[warned("ssm", HostsOverride)],
+        findings: &[(HostsOverride, Warning)],
+        says: &["grep -n ssm.eu-west-1.amazonaws.com /etc/hosts"],
+        ..BASE
+    },
+    Case {
+        name: "the hosts file pins an optional name to a public address",
+        world: |w| pin(w, "logs", "52.46.0.13"),
+        verdict: Degraded,
+        targets: &[bad("logs", AddressPublic)],
+        findings: &[(HostsOverride, Failure)],
+        ..BASE
+    },
+    Case {
+        name: "the first of two name servers is dead",
+        world: |w| {
+            for seen in &mut w.seen {
+                let dead = answer("10.9.0.53", ResolverRole::System, Outcome::Failed(DnsTimeout), &[]);
+                seen.resolvers.insert(0, dead);
+            }
+        },
+        verdict: Degraded,
+        others: (Verdict::Degraded, Some(NameserverDead)),
+        findings: &[(NameserverDead, Warning)],
+        says: &["name server 10.9.0.53"],
+        ..BASE
+    },
+    Case {
+        name: "a slow resolver",
+        world: |w| w.seen.iter_mut().for_each(|seen| seen.resolve.elapsed_ms = ms(2000)),
+        others: (Verdict::Healthy, Some(DnsSlow)),
+        ..BASE
+    },
+    Case {
+        name: "an answer without any address",
+        world: |w| {
+            w.at("ssm").resolve.addresses = Vec::new();
+            w.at("ssm").addresses = Vec::new();
+        },
+        verdict: Failed,
+        targets: &[bad("ssm", DnsNoData)],
+        findings: &[(DnsNoData, Failure)],
+        ..BASE
+    },
+    // ---- where addresses lie
+    Case {
+        name: "one name is public and silent, its siblings are private",
+        world: |w| {
+            w.resolves("ssmmessages", &["52.46.0.11"]);
+            w.silent(&["ssmmessages"]);
+        },
+        verdict: Failed,
+        targets: &[bad("ssmmessages", AddressPublic)],
+        findings: &[(EndpointMissing, Failure)],
+        says: &["com.amazonaws.eu-west-1.ssmmessages", "the VPC's owner must", "public and silent"],
+        ..BASE
+    },
+    Case {
+        name: "one name is public and answers",
+        world: |w| w.resolves("ssm", &["52.46.0.10"]),
+        verdict: Failed,
+        targets: &[bad("ssm", AddressPublic)],
+        findings: &[(EndpointMissing, Failure)],
+        ..BASE
+    },
+    Case {
+        name: "private DNS is off, NAT hides it",
+        world: |w| PUBLIC.iter().for_each(|(name, address)| w.resolves(name, &[address])),
+        verdict: Failed,
+        targets: &[bad("ssm", AddressPublic), bad("ssmmessages", AddressPublic), ("s3", Verdict::Healthy, None)],
+        others: ABSENT,
+        findings: &[(PrivateDnsOff, Failure)],
+        says: &[
+            "Both DNS attributes of vpc-0aaa must be on",
+            "enableDnsSupport",
+            "enableDnsHostnames",
+            "traffic leaves the VPC",
+        ],
+        ..BASE
+    },
+    Case {
+        name: "the only private name is public",
+        world: |w| {
+            w.only(&["ssm", "s3"]);
+            w.resolves("ssm", &["52.46.0.10"]);
+        },
+        verdict: Failed,
+        targets: &[bad("ssm", AddressPublic)],
+        findings: &[(AddressPublic, Failure)],
+        ..BASE
+    },
+    Case {
+        name: "the minimal VPC for SSM",
+        world: |w| {
+            for (name, address) in &PUBLIC[2..] {
+                w.resolves(name, &[address]);
+                w.silent(&[name]);
+            }
+        },
+        targets: &[
+            ("ssm", Verdict::Healthy, None),
+            ("ssmmessages", Verdict::Healthy, None),
+            ("s3", Verdict::Healthy, None),
+        ],
+        others: ABSENT,
+        ..BASE
+    },
+    Case {
+        name: "an optional name does not exist",
+        world: |w| w.unresolved("ec2messages", DnsNxdomain),
+        targets: &[skipped("ec2messages", EndpointAbsent)],
+        ..BASE
+    },
+    Case { name: "a hub VPC is private enough", world: |w| w.resolves("ssm", &["10.50.0.10", "10.50.1.10"]), ..BASE },
+    Case {
+        name: "the own VPC is expected",
+        world: |w| {
+            w.resolves("ssm", &["10.50.0.10", "10.50.1.10"]);
+            w.at("ssm").target.expect = Expect::OwnVpc;
+        },
+        verdict: Failed,
+        targets: &[bad("ssm", AddressOutsideVpc)],
+        findings: &[(AddressOutsideVpc, Failure)],
+        ..BASE
+    },
+    Case {
+        name: "a sinkhole",
+        world: |w| w.resolves("ssm", &["0.0.0.0"]),
+        verdict: Failed,
+        targets: &[bad("ssm", AddressBogus)],
+        findings: &[(AddressBogus, Failure)],
+        ..BASE
+    },
+    Case {
+        name: "private and public in one answer",
+        world: |w| w.resolves("ssm", &["10.0.1.10", "52.46.0.10"]),
+        verdict: Failed,
+        targets: &[bad("ssm", AddressMixed)],
+        findings: &[(AddressMixed, Failure)],
+        ..BASE
+    },
+    Case {
+        name: "a name that must not answer does",
+        world: |w| w.add(own_host("vault", Expect::Absent), &["10.60.0.10"]),
+        verdict: Failed,
+        targets: &[bad("vault", UnexpectedAnswer)],
+        findings: &[(UnexpectedAnswer, Failure)],
+        ..BASE
+    },
+    Case {
+        name: "a name that must not answer leads nowhere",
+        world: |w| {
+            w.add(own_host("vault", Expect::Absent), &["10.60.0.10"]);
+            w.silent(&["vault"]);
+        },
+        ..BASE
+    },
+    Case {
+        name: "a name that must not answer does not exist",
+        world: |w| {
+            w.add(own_host("vault", Expect::Absent), &["10.60.0.10"]);
+            w.unresolved("vault", DnsNxdomain);
+        },
+        ..BASE
+    },
+    Case {
+        name: "a private address where public is expected",
+        world: |w| w.add(own_host("www", Expect::Public), &["10.60.0.10"]),
+        verdict: Failed,
+        targets: &[bad("www", UnexpectedAnswer)],
+        findings: &[(UnexpectedAnswer, Failure)],
+        ..BASE
+    },
+    Case {
+        name: "one zone only",
+        world: |w| w.resolves("ssm", &["10.0.1.10"]),
+        targets: &[noted("ssm", SingleZone)],
+        ..BASE
+    },
+    // ---- reaching them
+    Case {
+        name: "one closed security group",
+        world: |w| w.silent(&["ssm"]),
+        verdict: Failed,
+        targets: &[bad("ssm", TcpTimeout)],
+        findings: &[(TcpTimeout, Failure)],
+        says: &[
+            "ssm: 10.0.1.10 and 10.0.2.10: no answer to TCP SYN in 4.0 s",
+            "allow TCP 443 from 10.0.1.0/24 (this host is 10.0.1.23)",
+            "aws ec2 describe-vpc-endpoints --filters Name=service-name,Values=com.amazonaws.eu-west-1.ssm",
+            "ip neigh show 10.0.1.10",
+            "sudo nft list ruleset",
+        ],
+        ..BASE
+    },
+    Case {
+        name: "all endpoints are silent, S3 answers",
+        world: |w| w.silent(&PRIVATE),
+        verdict: Failed,
+        targets: &[("s3", Verdict::Healthy, None)],
+        others: (Verdict::Failed, Some(TcpTimeout)),
+        findings: &[(EndpointsBlocked, Failure)],
+        says: &["while s3 answers"],
+        ..BASE
+    },
+    Case {
+        name: "nothing answers at all",
+        world: |w| {
+            w.silent(&PRIVATE);
+            w.silent(&["s3"]);
+        },
+        verdict: Failed,
+        targets: &[bad("s3", GatewayUnreachable)],
+        others: (Verdict::Failed, Some(TcpTimeout)),
+        findings: &[(EgressBlocked, Failure)],
+        says: &["from 10.0.1.23, private or public", "blocked on this side"],
+        ..BASE
+    },
+    Case {
+        name: "all endpoints are silent, and no public name was tried",
+        world: |w| {
+            w.only(&PRIVATE);
+            w.silent(&PRIVATE);
+        },
+        verdict: Failed,
+        others: (Verdict::Failed, Some(TcpTimeout)),
+        findings: &[(EgressBlocked, Failure)],
+        says: &["this instance's egress, or the endpoints' security group", "Or the endpoints' shared security group"],
+        ..BASE
+    },
+    Case {
+        name: "S3 has no route",
+        world: |w| w.silent(&["s3"]),
+        verdict: Failed,
+        targets: &[bad("s3", GatewayUnreachable)],
+        findings: &[(GatewayUnreachable, Failure)],
+        says: &[
+            "subnet-0bbb needs a route to the prefix list com.amazonaws.eu-west-1.s3",
+            "a host cannot tell the two apart",
+        ],
+        ..BASE
+    },
+    Case {
+        name: "one dead ENI in this host's subnet",
+        world: |w| fails_to_connect(&mut w.at("ssm").addresses[0], TcpUnreachable),
+        verdict: Degraded,
+        targets: &[warned("ssm", EndpointPartial)],
+        findings: &[(EndpointPartial, Warning)],
+        says: &["1 of 2 addresses is dead: 10.0.1.10 (this host's subnet, zone eu-west-1a)", "ip neigh show 10.0.1.10"],
+        ..BASE
+    },
+    Case {
+        name: "one dead ENI of an optional endpoint in another subnet",
+        world: |w| fails_to_connect(&mut w.at("logs").addresses[1], TcpTimeout),
+        verdict: Degraded,
+        targets: &[warned("logs", EndpointPartial)],
+        findings: &[(EndpointPartial, Warning)],
+        says: &["10.0.2.13 (another subnet)"],
+        ..BASE
+    },
+    Case {
+        name: "IPv6 is dead",
+        world: |w| {
+            w.host.addresses = nets(&["10.0.1.23/24", "2600:1f18:1234:1a00::23/64"]);
+            w.resolves("ssm", &["10.0.1.10", "10.0.2.10", "2600:1f18:1234:1a00::10"]);
+            fails_to_connect(&mut w.at("ssm").addresses[2], TcpTimeout);
+        },
+        verdict: Degraded,
+        targets: &[warned("ssm", Ipv6Broken)],
+        findings: &[(Ipv6Broken, Warning)],
+        ..BASE
+    },
+    Case {
+        name: "an AAAA answer on a host without IPv6",
+        world: |w| {
+            w.resolves("ssm", &["10.0.1.10", "10.0.2.10", "2600:1f18:1234:1a00::10"]);
+            fails_to_connect(&mut w.at("ssm").addresses[2], TcpUnreachable);
+        },
+        ..BASE
+    },
+    Case {
+        name: "refused",
+        world: |w| w.at("ssm").addresses.iter_mut().for_each(|record| fails_to_connect(record, TcpRefused)),
+        verdict: Failed,
+        targets: &[bad("ssm", TcpRefused)],
+        findings: &[(TcpRefused, Failure)],
+        says: &["reject rule in this host's own firewall"],
+        ..BASE
+    },
+    Case {
+        name: "a slow path",
+        world: |w| {
+            w.each(|record| {
+                record.connect.as_mut().expect("connected").elapsed_ms = ms(1200);
+                record.tls.as_mut().expect("shaken").elapsed_ms = ms(2400);
+            });
+        },
+        others: (Verdict::Healthy, Some(ConnectSlow)),
+        notes: &[TlsSlow],
+        ..BASE
+    },
+    // ---- TLS
+    Case {
+        name: "an expired certificate",
+        world: |w| w.at("ssm").addresses.iter_mut().for_each(|record| fails_tls(record, TlsExpired)),
+        verdict: Failed,
+        targets: &[bad("ssm", TlsExpired)],
+        findings: &[(TlsExpired, Failure)],
+        says: &["openssl s_client -connect 10.0.1.10:443 -servername ssm.eu-west-1.amazonaws.com"],
+        ..BASE
+    },
+    Case {
+        name: "every certificate is not valid yet",
+        world: |w| w.each(|record| fails_tls(record, TlsNotYetValid)),
+        verdict: Failed,
+        others: (Verdict::Failed, Some(TlsNotYetValid)),
+        findings: &[(ClockWrong, Failure)],
+        says: &["this host's clock is behind"],
+        ..BASE
+    },
+    Case {
+        name: "one foreign authority signs everything",
+        world: |w| issued_by(w, "CN=Corp Proxy CA"),
+        verdict: Failed,
+        others: (Verdict::Failed, Some(TlsUntrusted)),
+        findings: &[(TlsInspection, Failure)],
+        says: &["CN=Corp Proxy CA"],
+        ..BASE
+    },
+    Case {
+        name: "the trust store lacks Amazon's roots",
+        world: |w| {
+            w.only(&["ssm", "ssmmessages"]);
+            issued_by(w, "CN=Amazon RSA 2048 M01,O=Amazon,C=US");
+        },
+        verdict: Failed,
+        others: (Verdict::Failed, Some(TlsUntrusted)),
+        findings: &[(TlsUntrusted, Failure), (TlsUntrusted, Failure)],
+        ..BASE
+    },
+    Case {
+        name: "large hellos are dropped for one",
+        world: |w| {
+            for record in &mut w.at("ssm").addresses {
+                record.tls.as_mut().expect("shaken").large_hello = LargeHello::Blocked;
+            }
+        },
+        verdict: Failed,
+        targets: &[bad("ssm", LargeHelloBlocked)],
+        findings: &[(LargeHelloBlocked, Failure)],
+        ..BASE
+    },
+    Case {
+        name: "large hellos are dropped for all",
+        world: |w| w.each(|record| record.tls.as_mut().expect("shaken").large_hello = LargeHello::Blocked),
+        verdict: Failed,
+        others: (Verdict::Failed, Some(LargeHelloBlocked)),
+        findings: &[(LargeHelloBlocked, Failure)],
+        ..BASE
+    },
+    Case {
+        name: "a certificate near its end",
+        world: |w| {
+            for record in &mut w.at("ssm").addresses {
+                record.tls.as_mut().expect("shaken").days_left = Some(13);
+            }
+        },
+        verdict: Degraded,
+        targets: &[warned("ssm", CertificateExpiring)],
+        findings: &[(CertificateExpiring, Warning)],
+        ..BASE
+    },
+    Case {
+        name: "a trusted issuer that is not Amazon",
+        world: |w| {
+            for record in &mut w.at("ssm").addresses {
+                record.tls.as_mut().expect("shaken").issuer = Some("CN=DigiCert".to_owned());
+            }
+        },
+        targets: &[noted("ssm", IssuerUnexpected)],
+        ..BASE
+    },
+    // ---- path MTU
+    Case {
+        name: "a hole for one",
+        world: |w| w.at("ssm").addresses.iter_mut().for_each(|r| r.mtu = Some(mtu(MtuOutcome::BlackholeOut))),
+        verdict: Failed,
+        targets: &[bad("ssm", MtuBlackholeOut)],
+        findings: &[(MtuBlackholeOut, Failure)],
+        ..BASE
+    },
+    Case {
+        name: "a hole for all",
+        world: |w| w.each(|record| record.mtu = Some(mtu(MtuOutcome::BlackholeBoth))),
+        verdict: Failed,
+        others: (Verdict::Failed, Some(MtuBlackholeBoth)),
+        findings: &[(PathMtu, Failure)],
+        says: &["1400 bytes still pass"],
+        ..BASE
+    },
+    Case {
+        name: "ICMP saves the day",
+        world: |w| w.at("ssm").addresses.iter_mut().for_each(|r| r.mtu = Some(mtu(MtuOutcome::ReliesOnIcmp))),
+        targets: &[noted("ssm", MtuReliesOnIcmp)],
+        ..BASE
+    },
+    Case {
+        name: "the size cannot be told",
+        world: |w| w.at("ssm").addresses.iter_mut().for_each(|r| r.mtu = Some(mtu(MtuOutcome::Inconclusive))),
+        targets: &[noted("ssm", MtuInconclusive)],
+        ..BASE
+    },
+    // ---- HTTP
+    Case {
+        name: "no HTTP answer",
+        world: |w| w.at("ssm").addresses.iter_mut().for_each(|record| fails_http(record, HttpTimeout)),
+        verdict: Failed,
+        targets: &[bad("ssm", HttpTimeout)],
+        findings: &[(HttpTimeout, Failure)],
+        ..BASE
+    },
+    Case {
+        name: "S3 denies the agent's bucket",
+        world: |w| {
+            for record in &mut w.at("s3").addresses {
+                let http = record.http.as_mut().expect("asked");
+                (http.status, http.canary) = (Some(403), Some(Canary::Denied));
+            }
+        },
+        verdict: Degraded,
+        targets: &[warned("s3", S3AccessDenied)],
+        findings: &[(S3AccessDenied, Warning)],
+        says: &["arn:aws:s3:::amazon-ssm-eu-west-1/*"],
+        ..BASE
+    },
+    Case {
+        name: "S3 redirects",
+        world: |w| {
+            for record in &mut w.at("s3").addresses {
+                let http = record.http.as_mut().expect("asked");
+                (http.status, http.canary) = (Some(301), Some(Canary::WrongRegion));
+                http.bucket_region = Some("us-east-1".to_owned());
+            }
+        },
+        verdict: Degraded,
+        targets: &[warned("s3", S3WrongRegion)],
+        findings: &[(S3WrongRegion, Warning)],
+        says: &["the bucket is in us-east-1"],
+        ..BASE
+    },
+    Case {
+        name: "S3 is throttled",
+        world: |w| w.at("s3").addresses.iter_mut().for_each(|r| r.http.as_mut().expect("asked").status = Some(503)),
+        targets: &[noted("s3", HttpServerError)],
+        ..BASE
+    },
+    Case {
+        name: "an answer without AWS's marks",
+        world: |w| w.at("ssm").addresses.iter_mut().for_each(|r| r.http.as_mut().expect("asked").aws = Some(false)),
+        targets: &[noted("ssm", HttpNotAws)],
+        ..BASE
+    },
+    // ---- clocks
+    Case {
+        name: "the clock is four minutes ahead",
+        world: |w| skew(w, 240.0),
+        verdict: Degraded,
+        findings: &[(ClockSkew, Warning)],
+        says: &["4 min 0 s ahead of AWS's", "5 min"],
+        ..BASE
+    },
+    Case {
+        name: "the clock is an hour behind",
+        world: |w| skew(w, -3600.0),
+        verdict: Failed,
+        findings: &[(ClockWrong, Failure)],
+        says: &["60 min 0 s behind AWS's"],
+        ..BASE
+    },
+    Case {
+        name: "one server's clock is wrong",
+        world: |w| w.at("ssm").addresses[0].http.as_mut().expect("asked").clock_skew_s = Some(4000.0),
+        ..BASE
+    },
+    // ---- what was not judged
+    Case {
+        name: "the deadline cuts a required target",
+        world: |w| w.at("ssm").addresses.iter_mut().for_each(|record| (record.tls, record.http) = (None, None)),
+        verdict: Failed,
+        targets: &[skipped("ssm", NotFinished)],
+        findings: &[(NotFinished, Failure)],
+        says: &["not judged", "--timeout"],
+        ..BASE
+    },
+    Case {
+        name: "the deadline cuts an optional target",
+        world: |w| {
+            w.at("logs").resolve.outcome = Outcome::Failed(NotFinished);
+            w.at("logs").addresses = Vec::new();
+        },
+        verdict: Degraded,
+        targets: &[skipped("logs", NotFinished)],
+        findings: &[(NotFinished, Failure)],
+        ..BASE
+    },
+    Case {
+        name: "the deadline cuts one address of two",
+        world: |w| w.at("ssm").addresses[1].http = None,
+        verdict: Degraded,
+        targets: &[warned("ssm", NotFinished)],
+        findings: &[(NotFinished, Warning)],
+        ..BASE
+    },
+    Case {
+        name: "descriptors ran out",
+        world: |w| {
+            w.silent(&["ssm"]);
+            w.at("ssm").exhausted = Some("EMFILE in socket()".to_owned());
+        },
+        verdict: Degraded,
+        targets: &[skipped("ssm", NotFinished)],
+        findings: &[(NotFinished, Warning)],
+        notes: &[ResourceExhausted],
+        ..BASE
+    },
+    Case { name: "nothing to judge", world: |w| w.seen.clear(), verdict: Failed, ..BASE },
+    Case {
+        name: "nothing but absent endpoints",
+        world: |w| {
+            w.only(&["logs"]);
+            w.unresolved("logs", DnsNxdomain);
+        },
+        verdict: Degraded,
+        others: ABSENT,
+        ..BASE
+    },
+    // ---- beside the network
+    Case {
+        name: "works through the proxy only",
+        world: |w| {
+            w.silent(&["ssm"]);
+            w.at("ssm").proxy = Some(through_proxy(false, true));
+        },
+        verdict: Failed,
+        targets: &[bad("ssm", TcpTimeout)],
+        findings: &[(TcpTimeout, Failure), (ProxyInterferes, Warning)],
+        says: &["works through the proxy only"],
+        ..BASE
+    },
+    Case {
+        name: "the agent's proxy fails too",
+        world: |w| {
+            w.silent(&["ssm"]);
+            w.at("ssm").proxy = Some(through_proxy(true, false));
+        },
+        verdict: Failed,
+        targets: &[bad("ssm", TcpTimeout)],
+        findings: &[(TcpTimeout, Failure), (ProxyInterferes, Warning)],
+        says: &["CONNECT: HTTP 403"],
+        ..BASE
+    },
+    Case {
+        name: "the agent has a proxy that spares nothing",
+        world: |w| w.host.proxies = vec![proxy(true, &["localhost"])],
+        notes: &[ProxyInterferes],
+        ..BASE
+    },
+    Case {
+        name: "the agent is down",
+        world: |w| w.host.problems = vec![host_problem(AgentNotRunning)],
+        findings: &[(AgentNotRunning, Note)],
+        says: &["the network is fine"],
+        ..BASE
+    },
+    Case {
+        name: "the agent is down and so is an endpoint",
+        world: |w| {
+            w.host.problems = vec![host_problem(AgentNotRunning)];
+            w.silent(&["ssm"]);
+        },
+        verdict: Failed,
+        targets: &[bad("ssm", TcpTimeout)],
+        findings: &[(TcpTimeout, Failure)],
+        ..BASE
+    },
+    Case {
+        name: "the agent holds no connection",
+        world: |w| {
+            w.host.agent = Agent { state: AgentState::Running, unit: None, running_s: Some(900) };
+            w.host.established = Some(Vec::new());
+        },
+        findings: &[(AgentStale, Note)],
+        notes: &[AgentStale],
+        ..BASE
+    },
+    Case {
+        name: "DNS beside drops by the link-local allowance",
+        world: |w| {
+            w.host.allowances = Some(Allowances { linklocal: 7, conntrack: 0 });
+            w.unresolved("ssm", DnsTimeout);
+        },
+        verdict: Failed,
+        targets: &[bad("ssm", DnsTimeout)],
+        findings: &[(DnsTimeout, Failure)],
+        notes: &[LinklocalLimit],
+        ..BASE
+    },
+    Case {
+        name: "silence beside drops by the tracking allowance",
+        world: |w| {
+            w.host.allowances = Some(Allowances { linklocal: 0, conntrack: 7 });
+            w.silent(&["ssm"]);
+        },
+        verdict: Failed,
+        targets: &[bad("ssm", TcpTimeout)],
+        findings: &[(TcpTimeout, Failure)],
+        notes: &[ConntrackLimit],
+        ..BASE
+    },
+];
+
+#[test]
+fn an_agent_with_a_connection_is_not_stale() {
+    let mut world = World::healthy();
+    world.host.agent = Agent { state: AgentState::Running, unit: None, running_s: Some(900) };
+    world.host.established = Some(vec![(ip("10.0.2.11"), 443).into()]);
+    let judgement = vpce_probe::judge::judge(world.seen, world.host, &world.plan, crate::world::moment());
+    assert!(judgement.host.problems.is_empty(), "{:?}", judgement.host.problems);
+}
