@@ -83,6 +83,7 @@ impl Names {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "a stub")]
 async fn ask(server: Option<SocketAddr>, host: &str, kind: RecordType) -> Option<Vec<std::net::IpAddr>> {
     let mut query = Message::query();
     query.add_query(Query::query(Name::from_ascii(host).ok()?, kind));
@@ -99,7 +100,6 @@ async fn ask(server: Option<SocketAddr>, host: &str, kind: RecordType) -> Option
             .filter_map(|record| match &record.data {
                 RData::A(a) => Some(a.0.into()),
                 RData::AAAA(a) => Some(a.0.into()),
-                #[expect(clippy::wildcard_enum_match_arm, reason = "a stub")]
                 _ => None,
             })
             .collect(),
