@@ -305,12 +305,19 @@ impl ServerCertVerifier for Recorder {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{io::Write as _, time::Duration};
 
-    use super::{TlsNotes, provider};
+    use proptest::prelude::{ProptestConfig, any, prop, prop_assert, prop_assert_eq, proptest};
+    use tokio::{io::AsyncWriteExt as _, time::Instant};
+
+    use super::{Client, TlsNotes, handshake, provider};
     use crate::{
-        model::{cause::Cause, observation::Outcome, plan::TlsPlan},
-        probe::trail::{Ended, Notes as _},
+        model::{
+            cause::{Cause, Stage},
+            observation::{Outcome, TlsRecord},
+            plan::TlsPlan,
+        },
+        probe::trail::{Ended, Notes as _, Trail},
     };
 
     #[test]
@@ -328,6 +335,48 @@ mod tests {
         };
         check(true, &["X25519MLKEM768", "X25519", "secp256r1", "secp384r1"]);
         check(false, &["X25519", "secp256r1", "secp384r1"]);
+    }
+
+    /// A handshake with a peer that says `words`, whatever it hears, and hangs up.
+    fn hear(words: &[u8]) -> TlsRecord {
+        let mut ca = tempfile::NamedTempFile::new().expect("a file");
+        let authority = rcgen::generate_simple_self_signed(["ca.example".to_owned()]).expect("a certificate");
+        ca.write_all(authority.cert.pem().as_bytes()).expect("written");
+        let plan = TlsPlan {
+            post_quantum: false,
+            extra_ca_file: Some(ca.path().to_owned()),
+            expiry_warning: Duration::ZERO,
+            expected_issuers: Vec::new(),
+        };
+        let client = Client::new(&plan).expect("a trust store");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        runtime.block_on(async {
+            let (near, mut far) = tokio::io::duplex(100_000);
+            far.write_all(words).await.expect("room");
+            far.shutdown().await.expect("shut");
+            let mut slot = None;
+            let work = async |notes: &mut TlsNotes| handshake(&client, near, "a.example", notes).await;
+            let budget = Duration::from_secs(5);
+            let notes = TlsNotes::new(time::OffsetDateTime::now_utc());
+            Trail::new(Instant::now() + budget).step(&mut slot, budget, notes, work).await;
+            slot.expect("a record")
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn nothing_that_a_peer_says_makes_it_panic(
+            prefix in prop::sample::select(vec![
+                b"".as_slice(), b"\x16\x03\x03", b"\x16\x03\x03\x00\x40\x02\x00\x00\x3c\x03\x03", b"\x15\x03\x03\x00\x02",
+            ]),
+            words in prop::collection::vec(any::<u8>(), 0..300),
+        ) {
+            let record = hear(&[prefix, &words].concat());
+            let cause = record.outcome.cause().expect("no such handshake succeeds");
+            prop_assert_eq!(cause.stage(), Some(Stage::Tls));
+            prop_assert!(record.detail.is_some_and(|detail| !detail.is_empty() && detail.len() < 1_000));
+        }
     }
 
     #[test]
