@@ -165,6 +165,12 @@ fn meaning(errno: i32, source: Source) -> Meaning {
     entry(errno).map_or(Meaning::Network(Cause::TcpUnreachable), |entry| entry.2)
 }
 
+/// The words for an error that is a limit of this process or host, on a connection that is open already.
+pub(super) fn own_limit(errno: i32) -> Option<Stop> {
+    let (_, name, read, words) = entry(errno)?;
+    (*read == Meaning::Ours).then(|| Stop::Ours { detail: format!("{name}: {words}"), errno: Some(errno) })
+}
+
 /// The kernel's name of an error number, e.g. `EHOSTUNREACH`.
 pub(super) fn name(errno: i32) -> String {
     entry(errno).map_or_else(|| format!("errno {errno}"), |entry| entry.1.to_owned())

@@ -17,7 +17,7 @@ use self::{
     head::{Head, Reading, read_head},
 };
 use super::{
-    Clock, USER_AGENT,
+    Clock, USER_AGENT, connect,
     trail::{Ended, Notes, Stop, errno},
     words::span,
 };
@@ -180,7 +180,7 @@ async fn receive<IO: AsyncRead + Unpin>(stream: &mut IO, body: &mut Body) -> Res
             Ok(count) => body.push(piece.get(..count).unwrap_or_default()),
             // Many servers end a body with the connection and without TLS's goodbye.
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => body.end(),
-            Err(error) => return Err(closed(&error, "before the whole body").into()),
+            Err(error) => return Err(closed(&error, "before the whole body")),
         };
     }
     match state {
@@ -191,13 +191,16 @@ async fn receive<IO: AsyncRead + Unpin>(stream: &mut IO, body: &mut Body) -> Res
     }
 }
 
-fn closed(error: &std::io::Error, when: &str) -> Failure {
+fn closed(error: &std::io::Error, when: &str) -> Stop {
+    if let Some(own_limit) = errno(error).and_then(connect::own_limit) {
+        return own_limit;
+    }
     let said = if error.kind() == std::io::ErrorKind::UnexpectedEof {
         format!("the peer closed the connection {when}")
     } else {
         format!("the connection broke {when}: {error}")
     };
-    Failure { errno: errno(error), ..Failure::new(Cause::HttpClosed, said) }
+    Failure { errno: errno(error), ..Failure::new(Cause::HttpClosed, said) }.into()
 }
 
 /// Local time minus the server's, in seconds, to a tenth. `Date` has whole seconds, cut off: half of one is added; what

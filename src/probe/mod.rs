@@ -174,16 +174,24 @@ async fn through_proxy(shared: &Arc<Shared>, target: &Target, records: &[Address
 
 async fn probe_all(shared: &Arc<Shared>, target: &Target, found: &[IpAddr]) -> Vec<(AddressRecord, Option<String>)> {
     let mut tasks = JoinSet::new();
-    let wanted = found.iter().copied().filter(|address| includes(shared.plan.family, *address));
     // A target's own bound, so that one with a hundred dead addresses leaves room for the others.
     let own_slots = Arc::new(Semaphore::new(MOST_CONNECTIONS_PER_TARGET));
-    for (index, address) in wanted.enumerate() {
+    let wanted = || found.iter().copied().filter(|address| includes(shared.plan.family, *address));
+    for (index, address) in wanted().take(MOST_ADDRESSES).enumerate() {
         let shared = Arc::clone(shared);
         let target = target.clone();
         let own_slots = Arc::clone(&own_slots);
         tasks.spawn(async move { (index, probe(&shared, &target, address, &own_slots).await) });
     }
-    in_order(tasks, |_| {}).await
+    let mut records = in_order(tasks, |_| {}).await;
+    records.extend(wanted().skip(MOST_ADDRESSES).map(|address| (untouched(shared, target, address), None)));
+    records
+}
+
+/// What can be said of an address without a packet.
+fn untouched(shared: &Shared, target: &Target, address: IpAddr) -> AddressRecord {
+    let (place, subnet) = classify(address, target, &shared.plan.addresses);
+    AddressRecord { address, place, subnet, connect: None, tls: None, mtu: None, http: None }
 }
 
 /// One address: one measurement, with budgets of its own.
@@ -193,8 +201,7 @@ async fn probe(
     address: IpAddr,
     own_slots: &Semaphore,
 ) -> (AddressRecord, Option<String>) {
-    let (place, subnet) = classify(address, target, &shared.plan.addresses);
-    let mut record = AddressRecord { address, place, subnet, connect: None, tls: None, mtu: None, http: None };
+    let mut record = untouched(shared, target, address);
     if target.expect == Expect::Absent || !is_peer(address) {
         return (record, None);
     }
@@ -242,6 +249,10 @@ const MOST_CONNECTIONS: usize = 96;
 
 /// Connections to one target at once.
 const MOST_CONNECTIONS_PER_TARGET: usize = 16;
+
+/// Addresses of one target that are probed; AWS gives one to eight. A hostile answer of thousands must not cost memory:
+/// the rest of it is recorded and left alone.
+const MOST_ADDRESSES: usize = 256;
 
 /// Where the system's own names stand (hosts(5)).
 const HOSTS_FILE: &str = "/etc/hosts";

@@ -305,12 +305,24 @@ impl ServerCertVerifier for Recorder {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{io::Write as _, sync::Arc, time::Duration};
 
-    use super::{TlsNotes, provider};
+    use proptest::prelude::{ProptestConfig, any, prop, prop_assert, prop_assert_eq, proptest};
+    use rustls::{ClientConfig, HandshakeKind, client::Resumption, crypto::aws_lc_rs};
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        time::Instant,
+    };
+    use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+    use super::{Client, TlsNotes, handshake, provider};
     use crate::{
-        model::{cause::Cause, observation::Outcome, plan::TlsPlan},
-        probe::trail::{Ended, Notes as _},
+        model::{
+            cause::{Cause, Stage},
+            observation::{Outcome, TlsRecord},
+            plan::TlsPlan,
+        },
+        probe::trail::{Ended, Notes as _, Trail},
     };
 
     #[test]
@@ -328,6 +340,105 @@ mod tests {
         };
         check(true, &["X25519MLKEM768", "X25519", "secp256r1", "secp384r1"]);
         check(false, &["X25519", "secp256r1", "secp384r1"]);
+    }
+
+    /// The settings for a server of that certificate, and a server of it that hands out tickets.
+    fn pair(version: &'static rustls::SupportedProtocolVersion) -> (Client, TlsAcceptor) {
+        let made = rcgen::generate_simple_self_signed(["a.example".to_owned()]).expect("a certificate");
+        let (plan, _file) = plan(&made.cert.pem());
+        let client = Client::new(&plan).expect("a trust store");
+        let key = rustls::pki_types::PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+        let mut server = rustls::ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_protocol_versions(&[version])
+            .expect("a version")
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key.into())
+            .expect("an identity");
+        server.ticketer = aws_lc_rs::Ticketer::new().expect("tickets");
+        (client, TlsAcceptor::from(Arc::new(server)))
+    }
+
+    /// How the second of two handshakes with the same settings is made.
+    async fn second_handshake(config: ClientConfig, acceptor: &TlsAcceptor) -> Option<HandshakeKind> {
+        let connector = TlsConnector::from(Arc::new(config));
+        let mut kind = None;
+        for _ in 0..2 {
+            let (near, far) = tokio::io::duplex(100_000);
+            let name = rustls::pki_types::ServerName::try_from("a.example").expect("a name");
+            let (near, far) = tokio::join!(connector.connect(name, near), acceptor.accept(far));
+            let (mut near, mut far) = (near.expect("a session"), far.expect("a session"));
+            // A ticket is taken up with the first bytes that follow it.
+            far.write_all(b"x").await.expect("written");
+            far.flush().await.expect("flushed");
+            assert_eq!(near.read_u8().await.expect("read"), b'x');
+            kind = near.get_ref().1.handshake_kind();
+        }
+        kind
+    }
+
+    /// Each handshake has a verifier of its own, which alone keeps rustls from resuming. This holds the setting, too:
+    /// the same settings with rustls's default do resume.
+    #[tokio::test]
+    async fn resumption_is_off_by_itself() {
+        for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+            let (client, acceptor) = pair(version);
+            assert_eq!(second_handshake(client.config.clone(), &acceptor).await, Some(HandshakeKind::Full));
+            let mut control = client.config;
+            control.resumption = Resumption::default();
+            assert_eq!(
+                second_handshake(control, &acceptor).await,
+                Some(HandshakeKind::Resumed),
+                "the server's tickets"
+            );
+        }
+    }
+
+    /// A plan that trusts `authority`, in a file that lives as long as the second value.
+    fn plan(authority: &str) -> (TlsPlan, tempfile::NamedTempFile) {
+        let mut file = tempfile::NamedTempFile::new().expect("a file");
+        file.write_all(authority.as_bytes()).expect("written");
+        let plan = TlsPlan {
+            post_quantum: false,
+            extra_ca_file: Some(file.path().to_owned()),
+            expiry_warning: Duration::ZERO,
+            expected_issuers: Vec::new(),
+        };
+        (plan, file)
+    }
+
+    /// A handshake with a peer that says `words`, whatever it hears, and hangs up.
+    fn hear(words: &[u8]) -> TlsRecord {
+        let authority = rcgen::generate_simple_self_signed(["ca.example".to_owned()]).expect("a certificate");
+        let (plan, _file) = plan(&authority.cert.pem());
+        let client = Client::new(&plan).expect("a trust store");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        runtime.block_on(async {
+            let (near, mut far) = tokio::io::duplex(100_000);
+            far.write_all(words).await.expect("room");
+            far.shutdown().await.expect("shut");
+            let mut slot = None;
+            let work = async |notes: &mut TlsNotes| handshake(&client, near, "a.example", notes).await;
+            let budget = Duration::from_secs(5);
+            let notes = TlsNotes::new(time::OffsetDateTime::now_utc());
+            Trail::new(Instant::now() + budget).step(&mut slot, budget, notes, work).await;
+            slot.expect("a record")
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn nothing_that_a_peer_says_makes_it_panic(
+            prefix in prop::sample::select(vec![
+                b"".as_slice(), b"\x16\x03\x03", b"\x16\x03\x03\x00\x40\x02\x00\x00\x3c\x03\x03", b"\x15\x03\x03\x00\x02",
+            ]),
+            words in prop::collection::vec(any::<u8>(), 0..300),
+        ) {
+            let record = hear(&[prefix, &words].concat());
+            let cause = record.outcome.cause().expect("no such handshake succeeds");
+            prop_assert_eq!(cause.stage(), Some(Stage::Tls));
+            prop_assert!(record.detail.is_some_and(|detail| !detail.is_empty() && detail.len() < 1_000));
+        }
     }
 
     #[test]

@@ -117,10 +117,11 @@ async fn more_addresses_than_slots_are_all_probed() {
     let root = Authority::root("Example Root");
     let ca = root.file();
     let port = healthy(&root).await;
-    let many: Vec<String> = (2..62).map(|last| format!("127.0.9.{last}")).collect();
+    // As many as fit into a datagram of 512 bytes.
+    let many: Vec<String> = (2..30).map(|last| format!("127.0.9.{last}")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     let seen = round(plan(vec![target(HOST, port)], &ca), zone(&[(HOST, &many)])).await;
-    assert_eq!(seen[0].addresses.len(), 60);
+    assert_eq!(seen[0].addresses.len(), 28);
     for (record, address) in seen[0].addresses.iter().zip(many) {
         assert_eq!(record.address.to_string(), address);
         assert_eq!(record.connect.as_ref().map(|stage| stage.outcome), Some(Outcome::Failed(Cause::TcpRefused)));
@@ -137,7 +138,7 @@ async fn many_targets_are_probed_side_by_side() {
     let targets: Vec<Target> = names.iter().map(|name| target(name, dead)).collect();
     let start = Instant::now();
     let seen = round(plan(targets, &ca), zone(&entries)).await;
-    assert!(start.elapsed() < Duration::from_millis(2_000), "20 time-outs of 1.2 s took {:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(2), "20 time-outs of 1.2 s took {:?}", start.elapsed());
     assert!(seen.iter().all(|observation| observation.addresses[0].tls.is_some()));
 }
 

@@ -328,6 +328,26 @@ async fn peers_that_fall_silent() {
     bare("half a record", half, Cause::TlsTimeout, "began to answer (9 bytes)").await;
 }
 
+/// A path that swallows everything would keep an orphaned socket retransmitting for minutes.
+#[tokio::test]
+async fn a_failed_handshake_is_torn_down() {
+    let endings: Log<String> = Log::default();
+    let log = endings.clone();
+    let port = server(move |mut stream| {
+        let log = log.clone();
+        async move {
+            hear(&mut stream).await;
+            let end = stream.read(&mut [0; 10]).await.map_err(|error| error.kind());
+            bed::write(&log, format!("{end:?}"));
+        }
+    })
+    .await;
+    let record = handshake(port, &Authority::root("Example Root")).await;
+    assert_eq!(record.outcome, Outcome::Failed(Cause::TlsTimeout));
+    sleep(Duration::from_millis(100)).await;
+    assert_eq!(bed::read(&endings), ["Err(ConnectionReset)"]);
+}
+
 #[tokio::test]
 async fn peers_that_refuse_or_break_the_protocol() {
     let protocol = Cause::TlsProtocol;

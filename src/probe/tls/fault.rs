@@ -63,7 +63,8 @@ impl Spoke {
 pub(super) fn read(error: &io::Error, scene: &Scene<'_>) -> Stop {
     let spoke = Spoke::of(scene.heard);
     let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) else {
-        return transport(error, spoke, scene.heard).into();
+        let own_limit = errno(error).and_then(connect::own_limit);
+        return own_limit.unwrap_or_else(|| transport(error, spoke, scene.heard).into());
     };
     let Some(cause) = cause(tls, spoke) else {
         return Stop::Ours { detail: format!("TLS could not be started: {tls}"), errno: None };
@@ -445,6 +446,15 @@ mod tests {
             let failure = transport(&io::Error::from_raw_os_error(errno), Spoke::Tls, b"");
             assert_eq!(failure.cause.scope(), Scope::Stage(Stage::Tls));
             assert_eq!(failure.errno, Some(errno));
+        }
+    }
+
+    #[test]
+    fn our_own_limits_are_no_failure_of_the_peer() {
+        let trusted = HashSet::new();
+        for errno in [Errno::NOBUFS, Errno::NOMEM] {
+            let stop = read(&errno.into(), &scene(b"", &trusted));
+            assert!(matches!(stop, Stop::Ours { errno: Some(_), .. }), "{stop:?}");
         }
     }
 
