@@ -11,7 +11,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("catalog", &["model"]),
     ("classify", &["model", "catalog"]),
-    ("judge", &["model", "catalog"]),
+    ("judge", &["model", "catalog", "classify"]),
     ("sys", &["model", "catalog"]),
     ("config", &["model", "catalog"]),
     ("host", &["model", "catalog", "sys"]),
