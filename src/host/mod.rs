@@ -95,6 +95,13 @@ pub async fn discover(query: &Query) -> HostFacts {
     facts
 }
 
+/// The region without a question on the network: command line or config, environment, resolv.conf's search domains.
+#[must_use]
+pub fn local_region(query: &Query) -> (Option<String>, RegionSource) {
+    let (_, search) = resolv_conf::read(Root::new(&query.root));
+    region::choose(query.known.region.as_deref(), &query.environment, None, &search)
+}
+
 /// What files, routes and drivers say.
 struct Local {
     facts: HostFacts,
