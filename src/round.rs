@@ -1,1 +1,96 @@
 //! One round from the host's facts to the judged report: the path that `once`, the daemon and the tests share.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::{
+    config::Config,
+    host::{self, Query},
+    judge,
+    model::{
+        round::{Round, SCHEMA_VERSION},
+        units::{Millis, RoundId, Timestamp},
+    },
+    plan::{self, Choice, PlanError, Planned},
+    probe::{ProbeError, Prober},
+};
+
+/// How far a round is, for a progress line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// The host's facts are being read.
+    Discovering,
+    /// So many targets are done.
+    Probing {
+        /// Finished so far.
+        done: usize,
+        /// All of them.
+        targets: usize,
+    },
+}
+
+/// Why there is no report: our own trouble or the operator's, never a target's.
+#[derive(Debug, thiserror::Error)]
+pub enum RoundError {
+    /// It is not known what to probe.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// Nothing can be probed.
+    #[error(transparent)]
+    Probe(#[from] ProbeError),
+}
+
+/// A finished round, and what is odd about its plan, one sentence each.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finished {
+    /// The report.
+    pub round: Round,
+    /// Warnings for stderr or the journal.
+    pub warnings: Vec<String>,
+}
+
+/// The whole of one round; it ends within the round's deadline, counted from the call.
+///
+/// # Errors
+/// See [`RoundError`].
+pub async fn run(
+    config: &Config,
+    choice: &Choice,
+    query: &Query,
+    started: Timestamp,
+    progress: &dyn Fn(Progress),
+) -> Result<Finished, RoundError> {
+    let start = Instant::now();
+    let budget = deadline(config, choice);
+    progress(Progress::Discovering);
+    let facts = host::discover(&Query { timeout: query.timeout.min(budget / 2), ..query.clone() }).await;
+    let Planned { plan, warnings } = plan::plan(config, choice, &facts)?;
+    let prober = Prober::new(&plan)?;
+    let targets = plan.targets.len();
+    progress(Progress::Probing { done: 0, targets });
+    let done = |done| progress(Progress::Probing { done, targets });
+    let observations = prober.round(&plan, &facts.proxies, start + budget, &done).await;
+    let judgement = judge::judge(observations, facts, &plan, started);
+    let round = Round {
+        schema_version: SCHEMA_VERSION,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        round: RoundId::new(started, std::process::id()),
+        started_at: started,
+        elapsed_ms: Millis::from(start.elapsed()),
+        verdict: judgement.verdict,
+        host: judgement.host,
+        findings: judgement.findings,
+        targets: judgement.targets,
+        shipping: None,
+        last_failure: None,
+        age_s: None,
+    };
+    Ok(Finished { round, warnings })
+}
+
+/// How long the whole round may take.
+#[must_use]
+pub fn deadline(config: &Config, choice: &Choice) -> Duration {
+    choice.round_deadline.unwrap_or(config.round_deadline)
+}
