@@ -1,9 +1,67 @@
 //! The command line: one file a verb.
 
-use std::process::ExitCode;
+mod args;
+mod check;
+mod completions;
+mod exit;
+mod explain;
+mod list;
+mod log;
+mod man;
+mod once;
+mod progress;
+mod report;
+mod screen;
+mod settings;
+mod status;
+mod targets;
+mod words;
+
+use std::{ffi::OsString, process::ExitCode};
+
+use clap::{Parser, error::ErrorKind};
+
+use self::{
+    args::{Cli, Verb},
+    exit::Exit,
+};
 
 /// Parses the command line and runs the verb.
 #[must_use]
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let exit = match Cli::try_parse_from(&arguments) {
+        Ok(Cli { verb }) => run(verb),
+        Err(error) => refuse(&error, &arguments),
+    };
+    exit.into()
+}
+
+fn run(verb: Verb) -> Exit {
+    match verb {
+        Verb::Once(args) => once::run(&args),
+        Verb::Check(args) => check::run(&args),
+        Verb::Status(args) => status::run(&args),
+        Verb::Targets(args) => targets::run(&args),
+        Verb::Explain(args) => explain::run(&args),
+        Verb::Completions { shell } => completions::run(shell),
+        Verb::Man => man::run(),
+    }
+}
+
+/// Prints clap's message. Its own exit code for a usage error, 2, would look like the verdict "failed".
+fn refuse(error: &clap::Error, arguments: &[OsString]) -> Exit {
+    // Nothing can be told about a stderr that is gone.
+    let _ = error.print();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Done,
+        _ if gives_a_verdict(arguments) => Exit::NotJudged,
+        _ => Exit::Usage,
+    }
+}
+
+/// Whether the verb is one whose exit code is a verdict.
+fn gives_a_verdict(arguments: &[OsString]) -> bool {
+    let verb = arguments.iter().skip(1).filter_map(|word| word.to_str()).find(|word| !word.starts_with('-'));
+    matches!(verb, Some("once" | "status"))
 }

@@ -1,0 +1,221 @@
+//! The command line as clap reads it: help, man page and completions all come from here.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::words::{CauseWord, ServiceWord};
+use crate::{
+    config::duration,
+    model::{cause::Cause, plan::Family},
+};
+
+/// Says which AWS VPC endpoint is broken, at which layer, and what to do about it.
+#[derive(Debug, Parser)]
+#[command(name = "vpce-probe", version, propagate_version = false, max_term_width = 100, after_help = EXIT_CODES)]
+pub(super) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(super) verb: Verb,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Probe every target once, now, and say what is wrong
+    Once(OnceArgs),
+    /// Read the config, report every mistake in it, and show what would be probed
+    Check(CheckArgs),
+    /// Show the last round of the running daemon
+    Status(StatusArgs),
+    /// List the host names that would be probed; uses no network
+    Targets(TargetsArgs),
+    /// Explain a cause: what it means, how to confirm and how to mend it
+    Explain(ExplainArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page (roff)
+    Man,
+}
+
+/// `vpce-probe once`.
+#[derive(Debug, Args)]
+#[command(after_help = VERDICT_CODES)]
+pub(super) struct OnceArgs {
+    #[command(flatten)]
+    pub(super) config: ConfigArg,
+    /// The AWS region; default: discovered
+    #[arg(long, value_name = "REGION")]
+    pub(super) region: Option<String>,
+    /// Probe only this target or service, e.g. ssm, kms, ecr.api; may be repeated
+    #[arg(long = "service", value_name = "SERVICE", value_parser = ServiceWord, hide_possible_values = true)]
+    pub(super) services: Vec<String>,
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
+    /// End the whole round after this, e.g. 5s; default: the config's round_deadline, 10s
+    #[arg(long, value_name = "DURATION", value_parser = timeout)]
+    pub(super) timeout: Option<Duration>,
+    /// Probe IPv4 addresses only
+    #[arg(short = '4', conflicts_with = "ipv6")]
+    ipv4: bool,
+    /// Probe IPv6 addresses only
+    #[arg(short = '6')]
+    ipv6: bool,
+    /// Log what is done to stderr
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub(super) verbose: bool,
+}
+
+impl OnceArgs {
+    /// The address family asked for.
+    pub(super) const fn family(&self) -> Option<Family> {
+        match (self.ipv4, self.ipv6) {
+            (true, _) => Some(Family::V4),
+            (false, true) => Some(Family::V6),
+            (false, false) => None,
+        }
+    }
+}
+
+/// How a round is shown.
+#[derive(Debug, Args)]
+pub(super) struct OutputArgs {
+    /// The form of the report
+    #[arg(long, value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
+    pub(super) format: Format,
+    /// Show the full transcript of every stage below the table
+    #[arg(long)]
+    pub(super) explain: bool,
+    /// When to use colour
+    #[arg(long, value_enum, default_value_t = When::Auto, value_name = "WHEN")]
+    pub(super) color: When,
+    /// Print nothing but errors: the exit code tells the verdict
+    #[arg(short, long)]
+    pub(super) quiet: bool,
+}
+
+/// `vpce-probe check`.
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    #[command(flatten)]
+    pub(super) config: ConfigArg,
+}
+
+/// `vpce-probe status`.
+#[derive(Debug, Args)]
+#[command(after_help = VERDICT_CODES)]
+pub(super) struct StatusArgs {
+    #[command(flatten)]
+    pub(super) config: ConfigArg,
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
+}
+
+/// `vpce-probe targets`.
+#[derive(Debug, Args)]
+pub(super) struct TargetsArgs {
+    #[command(flatten)]
+    pub(super) config: ConfigArg,
+    /// The AWS region; default: the config's, AWS_REGION, AWS_DEFAULT_REGION, or the search domain of resolv.conf
+    #[arg(long, value_name = "REGION")]
+    pub(super) region: Option<String>,
+    /// List only this target or service; may be repeated
+    #[arg(long = "service", value_name = "SERVICE", value_parser = ServiceWord, hide_possible_values = true)]
+    pub(super) services: Vec<String>,
+    /// FIPS host names
+    #[arg(long)]
+    pub(super) fips: bool,
+    /// Dual-stack host names (IPv4 and IPv6)
+    #[arg(long)]
+    pub(super) dual_stack: bool,
+    /// The form of the list
+    #[arg(long, value_enum, default_value_t = ListFormat::Table, value_name = "FORMAT")]
+    pub(super) format: ListFormat,
+}
+
+/// `vpce-probe explain`.
+#[derive(Debug, Args)]
+pub(super) struct ExplainArgs {
+    /// The cause, e.g. tcp-timeout; without it, all causes are listed
+    #[arg(value_name = "CAUSE", value_parser = CauseWord, hide_possible_values = true)]
+    pub(super) cause: Option<Cause>,
+    /// When to use colour
+    #[arg(long, value_enum, default_value_t = When::Auto, value_name = "WHEN")]
+    pub(super) color: When,
+}
+
+/// Which config file.
+#[derive(Debug, Args)]
+pub(super) struct ConfigArg {
+    /// The config file, - for standard input; default: /etc/vpce-probe/config.toml if it exists
+    #[arg(long = "config", value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub(super) file: Option<PathBuf>,
+}
+
+/// The form of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For people: one line a target, then what is wrong and what to do
+    Table,
+    /// Everything, for programs
+    Json,
+    /// Only problems, one line each
+    Short,
+    /// One line with performance data, as a Nagios plugin
+    Nagios,
+    /// For Prometheus and its like
+    Openmetrics,
+}
+
+/// The form of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ListFormat {
+    /// For people
+    Table,
+    /// For programs
+    Json,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum When {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+fn timeout(text: &str) -> Result<Duration, String> {
+    let timeout = duration::parse(text).map_err(|error| error.to_string())?;
+    if (SHORTEST..=LONGEST).contains(&timeout) {
+        return Ok(timeout);
+    }
+    Err(format!("it must be from {} to {}", duration::show(SHORTEST), duration::show(LONGEST)))
+}
+
+/// Below this a round says more about the scheduler than about the network.
+const SHORTEST: Duration = Duration::from_millis(100);
+const LONGEST: Duration = Duration::from_secs(3600);
+
+const EXIT_CODES: &str = "\
+Exit codes of once and status: 0 healthy, 1 degraded, 2 failed, 3 could not judge.
+Of the other verbs: 0 done, 64 wrong command line, 78 wrong config, 1 anything else.";
+
+const VERDICT_CODES: &str = "Exit codes: 0 healthy, 1 degraded, 2 failed, 3 could not judge.";
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Cli;
+
+    #[test]
+    fn the_definition_holds_together() {
+        Cli::command().debug_assert();
+    }
+}

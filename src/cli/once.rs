@@ -1,0 +1,74 @@
+//! `vpce-probe once`: one round, now.
+
+use super::{
+    args::OnceArgs,
+    exit::Exit,
+    log::{self, Level},
+    progress::Line,
+    report, screen,
+    settings::{self, BadConfig},
+};
+use crate::{
+    config::Config,
+    model::units::Timestamp,
+    plan::Choice,
+    round::{self, Finished, RoundError},
+};
+
+pub(super) fn run(args: &OnceArgs) -> Exit {
+    log::start(level(args));
+    let settings = match settings::read(&args.config) {
+        Ok(settings) => settings,
+        Err(BadConfig { reason }) => return report::none(&reason, &args.output),
+    };
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&format!("cannot start: {error}"), args),
+    };
+    let ended = runtime.block_on(interruptible(args, &settings.config));
+    // Tasks that still hold a socket need not be waited for.
+    runtime.shutdown_background();
+    match ended {
+        None => Exit::Interrupted,
+        Some(Ok(Finished { round, warnings })) => {
+            if !args.output.quiet {
+                warnings.iter().for_each(|warning| screen::say(&format!("warning: {warning}")));
+            }
+            report::show(&round, &args.output)
+        }
+        Some(Err(error)) => fail(&screen::chain(&error), args),
+    }
+}
+
+/// The round; `None` after Ctrl-C.
+async fn interruptible(args: &OnceArgs, config: &Config) -> Option<Result<Finished, RoundError>> {
+    let choice = Choice {
+        services: args.services.clone(),
+        family: args.family(),
+        round_deadline: args.timeout,
+        ..Choice::default()
+    };
+    let query = settings::query(config, args.region.as_deref());
+    let line = Line::new(round::deadline(config, &choice));
+    let note = |progress| line.note(progress);
+    let drawn = async { if args.output.quiet { std::future::pending().await } else { line.draw().await } };
+    tokio::select! {
+        ended = round::run(config, &choice, &query, Timestamp::now(), &note) => Some(ended),
+        // Without a handler Ctrl-C ends the program as it always does.
+        Ok(()) = tokio::signal::ctrl_c() => None,
+        never = drawn => match never {},
+    }
+}
+
+fn fail(reason: &str, args: &OnceArgs) -> Exit {
+    screen::say(reason);
+    report::none(reason, &args.output)
+}
+
+const fn level(args: &OnceArgs) -> Level {
+    match (args.output.quiet, args.verbose) {
+        (true, _) => Level::Quiet,
+        (false, true) => Level::Verbose,
+        (false, false) => Level::Usual,
+    }
+}

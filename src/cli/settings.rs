@@ -1,0 +1,100 @@
+//! Reads the config that the command line names, and what is known before anything is asked.
+
+use std::{
+    collections::BTreeMap,
+    env,
+    io::{self, ErrorKind, Read},
+    path::{Path, PathBuf},
+};
+
+use super::{args::ConfigArg, screen};
+use crate::{
+    config::{self, Config, LoadError, Parsed},
+    host::{Known, Query},
+};
+
+/// A config, and where it came from.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) config: Config,
+    /// `None`: there is no file, and everything has its default.
+    pub(super) file: Option<String>,
+}
+
+/// The config cannot be used; everything was said on stderr already.
+#[derive(Debug)]
+pub(super) struct BadConfig {
+    /// The same in one line.
+    pub(super) reason: String,
+}
+
+/// Reads the config and says on stderr what is wrong or odd about it.
+pub(super) fn read(arg: &ConfigArg) -> Result<Settings, BadConfig> {
+    let file = arg.file.as_deref();
+    let path = file.unwrap_or(Path::new(DEFAULT_FILE));
+    let loaded = if path == Path::new("-") { from_stdin() } else { config::load(path) };
+    match loaded {
+        Ok(Parsed { config, warnings }) => {
+            screen::say_raw(&config::render(&warnings));
+            Ok(Settings { config, file: Some(path.display().to_string()) })
+        }
+        Err(LoadError::Io { source, .. }) if file.is_none() && source.kind() == ErrorKind::NotFound => {
+            Ok(Settings { config: Config::default(), file: None })
+        }
+        Err(error) => Err(refuse(path, &error)),
+    }
+}
+
+fn refuse(path: &Path, error: &LoadError) -> BadConfig {
+    let reason = match error {
+        LoadError::Invalid(mistakes) => {
+            screen::say_raw(&config::render(mistakes));
+            return BadConfig { reason: format!("the config {} has mistakes", path.display()) };
+        }
+        LoadError::Io { source, .. } if source.kind() == ErrorKind::PermissionDenied => format!(
+            "no permission to read {}: run as root, make it readable, or give another file with --config",
+            path.display()
+        ),
+        LoadError::Io { .. } => screen::chain(error),
+    };
+    screen::say(&reason);
+    BadConfig { reason }
+}
+
+fn from_stdin() -> Result<Parsed, LoadError> {
+    let failed = |source| LoadError::Io { path: PathBuf::from("-"), source };
+    let mut text = String::new();
+    io::stdin().lock().take(LARGEST + 1).read_to_string(&mut text).map_err(failed)?;
+    if text.len() as u64 > LARGEST {
+        return Err(failed(io::Error::new(ErrorKind::InvalidData, "standard input is larger than 1 MiB")));
+    }
+    config::parse("<stdin>", &text).map_err(LoadError::Invalid)
+}
+
+/// The question to the host, with what command line and config say already.
+pub(super) fn query(config: &Config, region: Option<&str>) -> Query {
+    let host = config.host.clone();
+    Query {
+        known: Known {
+            region: region.map(str::to_owned).or_else(|| config.region.clone()),
+            instance_id: host.instance_id,
+            vpc_id: host.vpc_id,
+            subnet_id: host.subnet_id,
+            vpc_cidrs: host.vpc_cidrs.unwrap_or_default(),
+            subnet_cidrs: host.subnet_cidrs.unwrap_or_default(),
+            availability_zone: host.availability_zone,
+            availability_zone_id: host.availability_zone_id,
+        },
+        environment: environment(),
+        timeout: config.timeouts.imds,
+        root: PathBuf::from("/"),
+    }
+}
+
+/// Whatever is not UTF-8 is nothing that we read.
+fn environment() -> BTreeMap<String, String> {
+    env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+}
+
+const DEFAULT_FILE: &str = "/etc/vpce-probe/config.toml";
+const LARGEST: u64 = 1 << 20;
