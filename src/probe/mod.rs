@@ -202,7 +202,7 @@ async fn probe(
     own_slots: &Semaphore,
 ) -> (AddressRecord, Option<String>) {
     let mut record = untouched(shared, target, address);
-    if target.expect == Expect::Absent || !is_peer(address) {
+    if !is_peer(address) {
         return (record, None);
     }
     let mut trail = Trail::new(shared.deadline);
@@ -218,6 +218,10 @@ async fn chain(shared: &Shared, target: &Target, trail: &mut Trail, record: &mut
     let peer = SocketAddr::new(record.address, target.port);
 
     let opened = trail.step(&mut record.connect, limits.connect, ConnectNotes::new(peer), connect::open).await?;
+    if target.expect == Expect::Absent {
+        // That somebody answers is all that counts where nobody should.
+        return None;
+    }
 
     let handshake = async |notes: &mut TlsNotes| tls::handshake(&shared.tls, opened, &target.host, notes).await;
     let mut secured = trail.step(&mut record.tls, limits.tls, TlsNotes::new(shared.clock.now()), handshake).await?;

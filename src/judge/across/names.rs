@@ -122,22 +122,36 @@ fn private_siblings<'a>(scene: &Scene<'a>) -> Vec<&'a str> {
     scene.targets.iter().filter(private).map(Judged::name).collect()
 }
 
-/// Rule: several names are public, and none is private as expected.
+/// Rule: several names are public where private ones are expected.
+///
+/// Beside private siblings the VPC's own DNS works, so two required names must be public, and the advice starts at their
+/// endpoints; optional names that are public there have no endpoint, and that is no fault.
 pub(crate) fn private_dns_off(scene: &Scene<'_>, drawn: &[Conclusion]) -> Vec<Conclusion> {
     let failed: Vec<_> = open(scene, drawn).into_iter().filter(|judged| is_public(judged)).collect();
     // Optional names that are public too are not failed, and still say the same.
     let public = scene.targets.iter().filter(|judged| is_public(judged)).count();
-    if failed.is_empty() || public < 2 || !private_siblings(scene).is_empty() {
+    let siblings = private_siblings(scene);
+    let several = if siblings.is_empty() { public >= 2 } else { failed.len() >= 2 };
+    if failed.is_empty() || !several {
         return Vec::new();
     }
     let answer = failed.iter().any(|judged| judged.view.seen.iter().any(Seen::answers));
     let reach = if answer { "and answer, so traffic leaves the VPC" } else { "and silent" };
+    let reason = if siblings.is_empty() {
+        "private DNS is off in this VPC, or there are no endpoints".to_owned()
+    } else {
+        format!("private DNS is off on their endpoints, or they have none ({} is private)", list(&siblings))
+    };
     let summary = format!(
-        "{} {} to public addresses {reach}: private DNS is off in this VPC, or there are no endpoints",
+        "{} {} to public addresses {reach}: {reason}",
         list(&names(&failed)),
         words::verb(failed.len(), "resolves", "resolve"),
     );
-    let advice = advice::across::private_dns_off(scene, &failed);
+    let advice = if siblings.is_empty() {
+        advice::across::private_dns_off(scene, &failed)
+    } else {
+        advice::across::endpoint_missing(scene, &failed)
+    };
     vec![Conclusion::new(Cause::PrivateDnsOff, Severity::Failure, &failed, &summary, advice)]
 }
 
