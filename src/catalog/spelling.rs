@@ -38,9 +38,10 @@ pub(super) fn exception(code: &str, place: &Place<'_>, spelling: Spelling) -> Op
         ("cognito-idp", "aws", FipsDualStack) if place.region.starts_with("us-") => Some("cognito-idp-fips.{r}.{s}"),
         ("elasticfilesystem", _, DualStack) if old_suffix => Some("efs.{r}.{d}"),
         ("elasticfilesystem", _, FipsDualStack) if old_suffix => Some("efs-fips.{r}.{d}"),
-        ("kafka", "aws" | "aws-cn" | "aws-us-gov" | "aws-eusc", DualStack) => Some("kafka-api.{r}.{d}"),
+        ("kafka", "aws" | "aws-cn" | "aws-us-gov" | "aws-eusc", DualStack) | ("kafka", "aws-us-gov", FipsDualStack) => {
+            Some("kafka-api.{r}.{d}")
+        }
         ("kafka", "aws", FipsDualStack) => Some("kafka-api-fips.{r}.{d}"),
-        ("kafka", "aws-us-gov", FipsDualStack) => Some("kafka-api.{r}.{d}"),
         ("batch", "aws", Fips) => Some("fips.batch.{r}.{s}"),
         ("eks", "aws", Fips) => Some("fips.eks.{r}.{s}"),
         ("transcribe", "aws" | "aws-us-gov", Fips) => Some("fips.transcribe.{r}.{s}"),

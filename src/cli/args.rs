@@ -1,4 +1,5 @@
 //! The command line as clap reads it: help, man page and completions all come from here.
+#![expect(clippy::doc_markdown, reason = "doc comments are the help texts here: backticks would be shown")]
 
 use std::{path::PathBuf, time::Duration};
 
@@ -200,7 +201,7 @@ fn timeout(text: &str) -> Result<Duration, String> {
 
 /// Below this a round says more about the scheduler than about the network.
 const SHORTEST: Duration = Duration::from_millis(100);
-const LONGEST: Duration = Duration::from_secs(3600);
+const LONGEST: Duration = Duration::from_hours(1);
 
 const EXIT_CODES: &str = "\
 Exit codes of once and status: 0 healthy, 1 degraded, 2 failed, 3 could not judge.

@@ -21,7 +21,7 @@ pub(super) fn run(args: &CheckArgs) -> Exit {
             return Exit::BadConfig;
         }
     };
-    warnings.iter().for_each(|warning| screen::say(&format!("warning: {warning}")));
+    screen::warn(&warnings);
     let file = match &settings.file {
         Some(file) => format!("{file}: no mistake found\n"),
         None => "there is no config file: everything has its default\n".to_owned(),

@@ -53,10 +53,12 @@ fn run(verb: Verb) -> Exit {
 fn refuse(error: &clap::Error, arguments: &[OsString]) -> Exit {
     // Nothing can be told about a stderr that is gone.
     let _ = error.print();
-    match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Done,
-        _ if gives_a_verdict(arguments) => Exit::NotJudged,
-        _ => Exit::Usage,
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        Exit::Done
+    } else if gives_a_verdict(arguments) {
+        Exit::NotJudged
+    } else {
+        Exit::Usage
     }
 }
 

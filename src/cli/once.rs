@@ -32,7 +32,7 @@ pub(super) fn run(args: &OnceArgs) -> Exit {
         None => Exit::Interrupted,
         Some(Ok(Finished { round, warnings })) => {
             if !args.output.quiet {
-                warnings.iter().for_each(|warning| screen::say(&format!("warning: {warning}")));
+                screen::warn(&warnings);
             }
             report::show(&round, &args.output)
         }

@@ -41,6 +41,13 @@ pub(super) fn say(text: &str) {
     let _ = writeln!(io::stderr().lock(), "vpce-probe: {}", printable(text));
 }
 
+/// Says what is odd, a line each.
+pub(super) fn warn(warnings: &[String]) {
+    for warning in warnings {
+        say(&format!("warning: {warning}"));
+    }
+}
+
 /// Writes text to stderr as it stands.
 pub(super) fn say_raw(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());

@@ -98,3 +98,25 @@ fn environment() -> BTreeMap<String, String> {
 
 const DEFAULT_FILE: &str = "/etc/vpce-probe/config.toml";
 const LARGEST: u64 = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{self, ErrorKind},
+        path::{Path, PathBuf},
+    };
+
+    use super::refuse;
+    use crate::config::LoadError;
+
+    #[test]
+    fn a_file_that_must_not_be_read_is_told_from_one_that_is_broken() {
+        fn check(kind: ErrorKind, expected: &str) {
+            let error = LoadError::Io { path: PathBuf::from("/x.toml"), source: io::Error::from(kind) };
+            let reason = refuse(Path::new("/x.toml"), &error).reason;
+            assert!(reason.starts_with(expected), "{reason}");
+        }
+        check(ErrorKind::PermissionDenied, "no permission to read /x.toml: run as root");
+        check(ErrorKind::NotFound, "cannot read /x.toml: ");
+    }
+}

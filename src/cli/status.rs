@@ -57,9 +57,12 @@ pub(super) fn run(args: &StatusArgs) -> Exit {
 
 fn read(path: &Path) -> Result<Round, StatusError> {
     let mut bytes = Vec::new();
-    let unreadable = |error: io::Error| match error.kind() {
-        ErrorKind::NotFound => StatusError::Missing(path.to_owned()),
-        _ => StatusError::Unreadable(path.to_owned(), error),
+    let unreadable = |error: io::Error| {
+        if error.kind() == ErrorKind::NotFound {
+            StatusError::Missing(path.to_owned())
+        } else {
+            StatusError::Unreadable(path.to_owned(), error)
+        }
     };
     File::open(path).and_then(|file| file.take(LARGEST).read_to_end(&mut bytes)).map_err(unreadable)?;
     let garbled = |error| StatusError::Garbled(path.to_owned(), error);

@@ -26,7 +26,7 @@ pub(super) fn run(args: &TargetsArgs) -> Exit {
             return whose(&error, args);
         }
     };
-    warnings.iter().for_each(|warning| screen::say(&format!("warning: {warning}")));
+    screen::warn(&warnings);
     let text = match args.format {
         ListFormat::Table => list::table(&targets),
         ListFormat::Json => json(&targets),

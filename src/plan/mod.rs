@@ -268,7 +268,7 @@ mod tests {
         });
         assert_eq!((short.round_deadline, short.family), (Duration::from_secs(5), Family::V6));
         assert_eq!(short.limits.connect, Duration::from_secs(2));
-        let long = made(Choice { round_deadline: Some(Duration::from_secs(60)), ..Choice::default() });
+        let long = made(Choice { round_deadline: Some(Duration::from_mins(1)), ..Choice::default() });
         assert_eq!(long.limits, usual.limits);
     }
 }
