@@ -5,7 +5,7 @@ use std::{cell::Cell, convert::Infallible, time::Duration};
 use tokio::time::{Instant, interval_at};
 
 use super::screen;
-use crate::{config::duration, round::Progress};
+use crate::round::Progress;
 
 /// A line that is drawn over itself, once a round takes longer than a second. Cleared when dropped.
 pub(super) struct Line {
@@ -50,7 +50,7 @@ impl Drop for Line {
 }
 
 fn text(progress: Progress, elapsed: Duration, deadline: Duration) -> String {
-    let time = format!("{} s of {}", elapsed.as_secs(), duration::show(deadline));
+    let time = format!("{} s of {} s", elapsed.as_secs(), deadline.as_secs_f64());
     match progress {
         Progress::Discovering => format!("reading the host's facts... {time}"),
         Progress::Probing { done, targets } => format!("probing... {done} of {targets} targets done, {time}"),
@@ -71,6 +71,6 @@ mod tests {
     fn the_line_says_how_far_the_round_is() {
         let said =
             text(Progress::Probing { done: 4, targets: 6 }, Duration::from_millis(3_400), Duration::from_secs(10));
-        assert_eq!(said, "probing... 4 of 6 targets done, 3 s of 10s");
+        assert_eq!(said, "probing... 4 of 6 targets done, 3 s of 10 s");
     }
 }
