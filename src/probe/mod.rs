@@ -1,5 +1,8 @@
 //! Carries out one round. Nothing is judged here: what the network did is recorded as data.
 
+pub mod hosts_file;
+pub mod resolve;
+
 use tokio::time::Instant;
 
 use crate::model::{host::Proxy, observation::Observation, plan::Plan};
