@@ -63,10 +63,11 @@ pub async fn run(
 ) -> Result<Finished, RoundError> {
     let start = Instant::now();
     let budget = deadline(config, choice);
+    // First, while every descriptor is still free: with none left the trust store would look unreadable.
+    let prober = Prober::new(&plan::tls(config))?;
     progress(Progress::Discovering);
     let facts = host::discover(&Query { timeout: query.timeout.min(budget / 2), ..query.clone() }).await;
     let Planned { plan, warnings } = plan::plan(config, choice, &facts)?;
-    let prober = Prober::new(&plan)?;
     let targets = plan.targets.len();
     progress(Progress::Probing { done: 0, targets });
     let done = |done| progress(Progress::Probing { done, targets });

@@ -132,14 +132,20 @@ pub fn plan(config: &Config, choice: &Choice, facts: &HostFacts) -> Result<Plann
             allowed_cidrs: config.address.allowed_cidrs.clone(),
             s3_prefixes: config.address.s3_prefixes.clone(),
         },
-        tls: TlsPlan {
-            post_quantum: config.tls.post_quantum,
-            extra_ca_file: config.extra_ca_file.clone(),
-            expiry_warning: config.tls.expiry_warning,
-            expected_issuers: config.tls.expected_issuers.clone(),
-        },
+        tls: tls(config),
     };
     Ok(Planned { plan, warnings })
+}
+
+/// How TLS is done: needs no host fact, so that the trust store can be read before anything is asked.
+#[must_use]
+pub fn tls(config: &Config) -> TlsPlan {
+    TlsPlan {
+        post_quantum: config.tls.post_quantum,
+        extra_ca_file: config.extra_ca_file.clone(),
+        expiry_warning: config.tls.expiry_warning,
+        expected_issuers: config.tls.expected_issuers.clone(),
+    }
 }
 
 /// The stages' budgets. A `--timeout` that leaves less room than the config's deadline shrinks them, so that a silent

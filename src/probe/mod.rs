@@ -32,7 +32,7 @@ use crate::{
     model::{
         host::Proxy,
         observation::{AddressRecord, Observation, ProxyRecord},
-        plan::Plan,
+        plan::{Plan, TlsPlan},
         target::{Expect, Target},
     },
 };
@@ -55,8 +55,8 @@ impl Prober {
     ///
     /// # Errors
     /// See [`ProbeError`].
-    pub fn new(plan: &Plan) -> Result<Self, ProbeError> {
-        Ok(Self { tls: Arc::new(tls::Client::new(&plan.tls)?) })
+    pub fn new(plan: &TlsPlan) -> Result<Self, ProbeError> {
+        Ok(Self { tls: Arc::new(tls::Client::new(plan)?) })
     }
 
     /// One round over all targets of `plan`, side by side; ends by `deadline`. `done` is called with the number of
@@ -228,7 +228,7 @@ async fn chain(shared: &Shared, target: &Target, trail: &mut Trail, record: &mut
 
     // The path-MTU stage will stand here: it takes the secured connection and gives it back.
 
-    if shared.plan.http {
+    if shared.plan.http && !target.path.is_empty() {
         let exchange = async |notes: &mut HttpNotes| http::exchange(&mut secured.stream, target, notes).await;
         trail.step(&mut record.http, limits.http, HttpNotes::new(shared.clock), exchange).await?;
     }

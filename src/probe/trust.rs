@@ -27,7 +27,9 @@ fn gather(native: CertificateResult, looked_at: &str, extra: Option<&Path>) -> R
     if let Some(file) = extra {
         add_file(&mut roots, file)?;
     }
-    if roots.is_empty() {
+    // With the operator's own authorities alone, every chain of AWS's would be "untrusted": our fault, not the network's.
+    let unreadable = found == 0 && !native.errors.is_empty();
+    if roots.is_empty() || unreadable {
         let mut said = format!("{looked_at}: {found} certificates, none of them usable");
         for error in native.errors.iter().take(3) {
             let _ = write!(said, "; {error}");

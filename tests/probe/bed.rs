@@ -97,7 +97,7 @@ pub(crate) async fn round_with(
     done: &dyn Fn(usize),
 ) -> Vec<Observation> {
     plan.dns.servers = vec![NameServer { address: name_server(zone).await, behind: None }];
-    let prober = Prober::new(&plan).expect("a trust store");
+    let prober = Prober::new(&plan.tls).expect("a trust store");
     prober.round(&plan, proxies, Instant::now() + plan.round_deadline, done).await
 }
 

@@ -216,7 +216,7 @@ async fn no_name_server_is_no_address() {
     let root = Authority::root("Example Root");
     let ca = root.file();
     let plan = plan(vec![target(HOST, 443)], &ca);
-    let prober = Prober::new(&plan).expect("a trust store");
+    let prober = Prober::new(&plan.tls).expect("a trust store");
     let seen = prober.round(&plan, &[], Instant::now() + Duration::from_millis(300), &|_| {}).await;
     assert!(!seen[0].resolve.outcome.is_ok() && seen[0].addresses.is_empty());
 }
@@ -227,6 +227,6 @@ async fn an_unreadable_authority_is_our_error() {
     let ca = root.file();
     let mut plan = plan(Vec::new(), &ca);
     plan.tls.extra_ca_file = Some("/nonexistent/ca.pem".into());
-    let Err(ProbeError::TrustStore(said)) = Prober::new(&plan) else { panic!("it was read") };
+    let Err(ProbeError::TrustStore(said)) = Prober::new(&plan.tls) else { panic!("it was read") };
     assert!(said.contains("/nonexistent/ca.pem"), "{said}");
 }

@@ -99,7 +99,7 @@ async fn every_handshake_is_full(config: impl Fn(Identity) -> ServerConfig, vers
     let ca = root.file();
     let mut plan = plan(vec![target(HOST, port)], &ca);
     plan.dns.servers = vec![NameServer { address: name_server(local()).await, behind: None }];
-    let prober = Prober::new(&plan).expect("a trust store");
+    let prober = Prober::new(&plan.tls).expect("a trust store");
     for _ in 0..4 {
         let seen = prober.round(&plan, &[], Instant::now() + plan.round_deadline, &|_| {}).await;
         let record = seen[0].addresses[0].tls.as_ref().expect("TLS was reached");

@@ -9,7 +9,7 @@ use hickory_resolver::{
         udp::UdpClientStream,
         xfer::{DnsRequestSender, DnsStreamHandle, FirstAnswer},
     },
-    proto::op::{DnsRequest, DnsRequestOptions, Message, Query, SerialMessage},
+    proto::op::{DnsRequest, DnsRequestOptions, DnsResponse, Message, Query, SerialMessage},
 };
 use tokio::time::Instant;
 
@@ -44,7 +44,7 @@ async fn over_udp(server: SocketAddr, request: DnsRequest, end: Instant, sockets
     // One send: hickory's own resends cannot be spread, and its count is of retries.
     let mut stream = UdpClientStream::builder(server, sockets).with_timeout(Some(left)).with_max_retries(1).build();
     let answer = stream.send_message(request).first_answer().await;
-    answer.map(|response| response.into_message()).map_err(|error| fault(&error, Transport::Udp))
+    answer.map(DnsResponse::into_message).map_err(|error| fault(&error, Transport::Udp))
 }
 
 async fn over_tcp(server: SocketAddr, request: &DnsRequest, sockets: Sockets) -> Result<Message, Fault> {

@@ -197,3 +197,69 @@ impl Faults {
         Half::unanswered(Cause::DnsTimeout, elapsed, text)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{net::Ipv4Addr, time::Duration};
+
+    use tokio::time::Instant;
+
+    use super::{
+        super::datagram::Stray, Bound, Cause, Evidence, Fault, Faults, Half, Name, Outcome, Question, RecordType,
+        Schedule, Span,
+    };
+
+    /// What is concluded of `faults` and `mute` silent sends at the end of the time.
+    fn conclude(faults: &[Fault], mute: usize, bound: Bound, evidence: &Evidence) -> Half {
+        let start = Instant::now();
+        let span = Span { start, end: start, bound };
+        let server = (Ipv4Addr::LOCALHOST, 53).into();
+        let question = Question { server, name: Name::root(), kind: RecordType::A, span, attempts: 4 };
+        let mut seen = Faults { mute, ..Faults::default() };
+        for fault in faults {
+            seen.add(fault.clone());
+        }
+        seen.conclude(&question, &Schedule::new(start, start + Duration::from_secs(1), 4), evidence)
+    }
+
+    fn check(faults: &[Fault], mute: usize, bound: Bound, expected: Cause) {
+        let half = conclude(faults, mute, bound, &Evidence::default());
+        assert_eq!(half.outcome, Outcome::Failed(expected), "{faults:?} and {mute} silent");
+        assert_eq!(half.exhausted.is_some(), half.detail.expect("a detail").contains("own limit"), "{faults:?}");
+    }
+
+    #[test]
+    fn only_two_refusals_or_nothing_but_a_refusal_are_believed() {
+        let no = || Fault::Unreachable("no route".to_owned());
+        check(&[no(), no()], 2, Bound::Budget, Cause::DnsUnreachable);
+        check(&[no(), no()], 0, Bound::Deadline, Cause::DnsUnreachable);
+        check(&[no()], 0, Bound::Budget, Cause::DnsUnreachable);
+        check(&[no()], 1, Bound::Budget, Cause::DnsTimeout);
+        check(&[no(), Fault::Mute], 0, Bound::Budget, Cause::DnsTimeout);
+    }
+
+    #[test]
+    fn our_own_limit_blames_nobody() {
+        let limit = || Fault::Exhausted("EMFILE".to_owned());
+        check(&[limit()], 0, Bound::Budget, Cause::NotFinished);
+        check(&[limit()], 1, Bound::Budget, Cause::NotFinished);
+        check(&[limit(), Fault::Unreachable("no route".to_owned())], 1, Bound::Budget, Cause::NotFinished);
+        check(&[limit()], 2, Bound::Budget, Cause::DnsTimeout);
+    }
+
+    #[test]
+    fn the_deadline_blames_nobody() {
+        check(&[], 4, Bound::Deadline, Cause::NotFinished);
+        check(&[Fault::Malformed("x".to_owned())], 1, Bound::Deadline, Cause::NotFinished);
+        check(&[], 4, Bound::Budget, Cause::DnsTimeout);
+    }
+
+    #[test]
+    fn strays_without_an_answer_are_malformed() {
+        let evidence = Evidence::default();
+        evidence.note(Stray::OtherId);
+        let half = conclude(&[], 4, Bound::Budget, &evidence);
+        assert_eq!(half.outcome, Outcome::Failed(Cause::DnsMalformed));
+        check(&[Fault::Malformed("x".to_owned())], 0, Bound::Budget, Cause::DnsMalformed);
+    }
+}

@@ -144,12 +144,12 @@ fn detail(halves: &[(&str, &Half)], outcome: Outcome) -> Vec<String> {
     let mut said: Vec<String> = Vec::new();
     for (kind, half) in halves {
         let text = match (half.outcome, &half.detail) {
-            (Outcome::Ok, _) => continue,
-            // Most names have no IPv6 address: not worth a word.
-            (Outcome::Failed(Cause::DnsNoData), None) if outcome.is_ok() => continue,
             (Outcome::Failed(_), Some(text)) => text.clone(),
-            (Outcome::Failed(cause), None) if differs => cause.to_string(),
-            (Outcome::Failed(_), None) => continue,
+            // Most names have no IPv6 address: not worth a word beside good addresses.
+            (Outcome::Failed(cause), None) if differs && !(outcome.is_ok() && cause == Cause::DnsNoData) => {
+                cause.to_string()
+            }
+            (Outcome::Ok, _) | (Outcome::Failed(_), None) => continue,
         };
         let text = if differs { format!("{kind}: {text}") } else { text };
         if !said.contains(&text) {

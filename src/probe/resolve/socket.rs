@@ -13,8 +13,9 @@ use std::{
 use hickory_resolver::net::runtime::{
     DnsUdpSocket, RuntimeProvider, TokioHandle, TokioTime, iocompat::AsyncIoTokioAsStd,
 };
+use rustix::net::{RecvFlags, recv};
 use tokio::{
-    io::ReadBuf,
+    io::{Interest, ReadBuf},
     net::{TcpSocket, TcpStream, UdpSocket},
 };
 
@@ -77,25 +78,65 @@ pub(super) struct ConnectedUdp {
     evidence: Arc<Evidence>,
 }
 
+impl ConnectedUdp {
+    /// Copies the answer that `received` is into `buf`; a stray is noted.
+    fn sort(&self, received: &[u8], buf: &mut [u8]) -> Option<(usize, SocketAddr)> {
+        let request = self.request.get().map_or(&[][..], Vec::as_slice);
+        match answer_to(request, received, buf.len()) {
+            Ok(answer) => {
+                for (to, from) in buf.iter_mut().zip(answer.iter()) {
+                    *to = *from;
+                }
+                Some((answer.len().min(buf.len()), self.server))
+            }
+            Err(stray) => {
+                self.evidence.note(stray);
+                None
+            }
+        }
+    }
+
+    /// Waits for the next answer or error. tokio's own `recv` waits for data only: a refusal raises nothing but
+    /// `EPOLLERR`, which it does not look at, and would stay unread.
+    async fn receive(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        let interest = Interest::READABLE | Interest::ERROR;
+        let mut space = vec![0; LARGEST];
+        loop {
+            // Not `ready` and `try_io`: the latter knows no readiness for two interests at once.
+            let read = self.socket.async_io(interest, || Ok(recv(&self.socket, &mut space, RecvFlags::DONTWAIT)?.0));
+            let length = read.await?;
+            if let Some(answer) = self.sort(space.get(..length).unwrap_or_default(), buf) {
+                return Ok(answer);
+            }
+        }
+    }
+}
+
 impl DnsUdpSocket for ConnectedUdp {
     type Time = TokioTime;
 
     fn poll_recv_from(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<(usize, SocketAddr)>> {
-        let request = self.request.get().map_or(&[][..], Vec::as_slice);
         let mut space = vec![0; LARGEST];
         loop {
             let mut read = ReadBuf::new(&mut space);
             ready!(self.socket.poll_recv(cx, &mut read))?;
-            match answer_to(request, read.filled(), buf.len()) {
-                Ok(answer) => {
-                    for (to, from) in buf.iter_mut().zip(answer.iter()) {
-                        *to = *from;
-                    }
-                    return Poll::Ready(Ok((answer.len().min(buf.len()), self.server)));
-                }
-                Err(stray) => self.evidence.note(stray),
+            if let Some(answer) = self.sort(read.filled(), buf) {
+                return Poll::Ready(Ok(answer));
             }
         }
+    }
+
+    // What `async_trait` makes of `async fn recv_from`, which is what hickory's client calls.
+    fn recv_from<'socket, 'buf, 'both>(
+        &'socket self,
+        buf: &'buf mut [u8],
+    ) -> Pin<Box<dyn Send + Future<Output = io::Result<(usize, SocketAddr)>> + 'both>>
+    where
+        'socket: 'both,
+        'buf: 'both,
+        Self: 'both,
+    {
+        Box::pin(self.receive(buf))
     }
 
     fn poll_send_to(&self, cx: &mut Context<'_>, buf: &[u8], _target: SocketAddr) -> Poll<io::Result<usize>> {
