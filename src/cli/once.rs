@@ -1,5 +1,9 @@
 //! `vpce-probe once`: one round, now.
 
+use std::{io, os::unix::net::UnixStream};
+
+use tokio::runtime::{self, Runtime};
+
 use super::{
     args::OnceArgs,
     exit::Exit,
@@ -21,7 +25,7 @@ pub(super) fn run(args: &OnceArgs) -> Exit {
         Ok(settings) => settings,
         Err(BadConfig { reason }) => return report::none(&reason, &args.output),
     };
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match start_runtime() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("cannot start: {error}"), args),
     };
@@ -38,6 +42,15 @@ pub(super) fn run(args: &OnceArgs) -> Exit {
         }
         Some(Err(error)) => fail(&screen::chain(&error), args),
     }
+}
+
+/// The runtime, or why there is none.
+fn start_runtime() -> io::Result<Runtime> {
+    // tokio's signal driver panics where it cannot open its sockets: see first that there is room for them and for the
+    // poller. The pairs are closed again at once.
+    let room: io::Result<Vec<_>> = (0..4).map(|_| UnixStream::pair()).collect();
+    drop(room?);
+    runtime::Builder::new_current_thread().enable_all().build()
 }
 
 /// The round; `None` after Ctrl-C.
