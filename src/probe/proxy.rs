@@ -199,7 +199,10 @@ mod tests {
     #[test]
     fn the_agents_own_proxy_comes_first() {
         let check = |proxies: &[Proxy], expected: Option<usize>| {
-            assert_eq!(choose(proxies, "ssm.eu-west-1.amazonaws.com", 443), expected.and_then(|index| proxies.get(index)));
+            assert_eq!(
+                choose(proxies, "ssm.eu-west-1.amazonaws.com", 443),
+                expected.and_then(|index| proxies.get(index))
+            );
         };
         check(&[], None);
         check(&[proxy("http_proxy", false, &[]), proxy("HTTPS_PROXY", false, &[])], Some(1));

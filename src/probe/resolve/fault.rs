@@ -2,6 +2,8 @@
 
 use std::io;
 
+use rustix::io::Errno;
+
 use crate::model::observation::Transport;
 
 /// Why one exchange gave no answer.
@@ -21,7 +23,7 @@ impl Fault {
     /// Reads the error of a socket that was used for `transport`.
     pub(super) fn of(error: &io::Error, transport: Transport) -> Self {
         let Some(code) = error.raw_os_error() else { return Self::without_number(error) };
-        let Some((_, name, meaning)) = ERRORS.iter().find(|(number, ..)| *number == code) else {
+        let Some((_, name, meaning)) = ERRORS.iter().find(|(number, ..)| number.raw_os_error() == code) else {
             return Self::Unreachable(error.to_string());
         };
         match meaning {
@@ -55,46 +57,54 @@ enum Meaning {
 const FIREWALL: Meaning = Meaning::Says("this host's own firewall or a local policy forbids it");
 
 /// errno(3): the numbers that a datagram or a TCP connection can end with.
-const ERRORS: &[(i32, &str, Meaning)] = &[
-    (libc::EMFILE, "EMFILE", Meaning::Limit),
-    (libc::ENFILE, "ENFILE", Meaning::Limit),
-    (libc::ENOBUFS, "ENOBUFS", Meaning::Limit),
-    (libc::ENOMEM, "ENOMEM", Meaning::Limit),
-    (libc::EADDRINUSE, "EADDRINUSE", Meaning::Limit),
-    (libc::EADDRNOTAVAIL, "EADDRNOTAVAIL", Meaning::NoAddress),
-    (libc::ECONNREFUSED, "ECONNREFUSED", Meaning::Says("nothing listens on the name server's port")),
-    (libc::ENETUNREACH, "ENETUNREACH", Meaning::Says("no route to the name server")),
+const ERRORS: &[(Errno, &str, Meaning)] = &[
+    (Errno::MFILE, "EMFILE", Meaning::Limit),
+    (Errno::NFILE, "ENFILE", Meaning::Limit),
+    (Errno::NOBUFS, "ENOBUFS", Meaning::Limit),
+    (Errno::NOMEM, "ENOMEM", Meaning::Limit),
+    (Errno::ADDRINUSE, "EADDRINUSE", Meaning::Limit),
+    (Errno::ADDRNOTAVAIL, "EADDRNOTAVAIL", Meaning::NoAddress),
+    (Errno::CONNREFUSED, "ECONNREFUSED", Meaning::Says("nothing listens on the name server's port")),
+    (Errno::NETUNREACH, "ENETUNREACH", Meaning::Says("no route to the name server")),
     (
-        libc::EHOSTUNREACH,
+        Errno::HOSTUNREACH,
         "EHOSTUNREACH",
         Meaning::Says("a router or the neighbour says that the name server is unreachable"),
     ),
-    (libc::EHOSTDOWN, "EHOSTDOWN", Meaning::Says("the name server's host is down")),
-    (libc::ENETDOWN, "ENETDOWN", Meaning::Says("the network interface is down")),
-    (libc::ENOPROTOOPT, "ENOPROTOOPT", Meaning::Says("the name server's host does not speak this protocol")),
-    (libc::EINVAL, "EINVAL", Meaning::Says("the name server's address cannot be used from here")),
-    (libc::EAFNOSUPPORT, "EAFNOSUPPORT", Meaning::Says("this host does not speak the address's IP version")),
-    (libc::EPERM, "EPERM", FIREWALL),
-    (libc::EACCES, "EACCES", FIREWALL),
-    (libc::ETIMEDOUT, "ETIMEDOUT", Meaning::Silent),
-    (libc::ECONNRESET, "ECONNRESET", Meaning::Cut),
-    (libc::ECONNABORTED, "ECONNABORTED", Meaning::Cut),
-    (libc::EPIPE, "EPIPE", Meaning::Cut),
+    (Errno::HOSTDOWN, "EHOSTDOWN", Meaning::Says("the name server's host is down")),
+    (Errno::NETDOWN, "ENETDOWN", Meaning::Says("the network interface is down")),
+    (Errno::NOPROTOOPT, "ENOPROTOOPT", Meaning::Says("the name server's host does not speak this protocol")),
+    (Errno::INVAL, "EINVAL", Meaning::Says("the name server's address cannot be used from here")),
+    (Errno::AFNOSUPPORT, "EAFNOSUPPORT", Meaning::Says("this host does not speak the address's IP version")),
+    (Errno::PERM, "EPERM", FIREWALL),
+    (Errno::ACCESS, "EACCES", FIREWALL),
+    (Errno::TIMEDOUT, "ETIMEDOUT", Meaning::Silent),
+    (Errno::CONNRESET, "ECONNRESET", Meaning::Cut),
+    (Errno::CONNABORTED, "ECONNABORTED", Meaning::Cut),
+    (Errno::PIPE, "EPIPE", Meaning::Cut),
 ];
 
 #[cfg(test)]
 mod tests {
     use std::io;
 
+    use rustix::io::Errno;
+
     use super::{Fault, Transport};
 
     #[test]
     fn our_limits_are_never_the_name_servers() {
-        for code in [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EADDRINUSE] {
+        for code in [
+            Errno::MFILE.raw_os_error(),
+            Errno::NFILE.raw_os_error(),
+            Errno::NOBUFS.raw_os_error(),
+            Errno::NOMEM.raw_os_error(),
+            Errno::ADDRINUSE.raw_os_error(),
+        ] {
             let fault = Fault::of(&io::Error::from_raw_os_error(code), Transport::Udp);
             assert!(matches!(fault, Fault::Exhausted(_)), "{fault:?}");
         }
-        let no_address = io::Error::from_raw_os_error(libc::EADDRNOTAVAIL);
+        let no_address = io::Error::from_raw_os_error(Errno::ADDRNOTAVAIL.raw_os_error());
         assert!(matches!(Fault::of(&no_address, Transport::Tcp), Fault::Exhausted(_)));
         assert!(matches!(Fault::of(&no_address, Transport::Udp), Fault::Unreachable(_)));
     }
@@ -107,16 +117,16 @@ mod tests {
             };
             assert!(text.contains(expected), "{text}");
         };
-        check(libc::EPERM, "own firewall");
-        check(libc::EACCES, "EACCES");
-        check(libc::ECONNREFUSED, "nothing listens");
-        check(libc::ENETUNREACH, "no route");
-        check(libc::EHOSTUNREACH, "unreachable");
+        check(Errno::PERM.raw_os_error(), "own firewall");
+        check(Errno::ACCESS.raw_os_error(), "EACCES");
+        check(Errno::CONNREFUSED.raw_os_error(), "nothing listens");
+        check(Errno::NETUNREACH.raw_os_error(), "no route");
+        check(Errno::HOSTUNREACH.raw_os_error(), "unreachable");
     }
 
     #[test]
     fn a_cut_connection_is_malformed_and_a_silent_one_mute() {
-        let cut = io::Error::from_raw_os_error(libc::ECONNRESET);
+        let cut = io::Error::from_raw_os_error(Errno::CONNRESET.raw_os_error());
         assert!(matches!(Fault::of(&cut, Transport::Tcp), Fault::Malformed(_)));
         assert_eq!(Fault::of(&io::Error::from(io::ErrorKind::TimedOut), Transport::Udp), Fault::Mute);
     }
