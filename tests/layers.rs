@@ -241,7 +241,7 @@ fn sources() -> Vec<Source> {
     assert!(files.len() > 20, "src has {} files: is the walk broken?", files.len());
     files
         .iter()
-        .filter(|path| !path.ends_with("src/lib.rs"))
+        .filter(|path| !path.ends_with("src/lib.rs") && !path.ends_with("tests.rs"))
         .map(|path| {
             let name = path.strip_prefix(root).expect("below the root").to_string_lossy().into_owned();
             Source::of(&name, &fs::read_to_string(path).expect("a source file"))

@@ -1,12 +1,12 @@
 //! Whom this host trusts: the operating system's authorities and those of the operator.
 
-use std::{env, fmt::Write as _, path::Path};
+use std::{env, fmt::Write as _, io, path::Path};
 
 use rustls::{
     RootCertStore,
     pki_types::{CertificateDer, pem::PemObject},
 };
-use rustls_native_certs::CertificateResult;
+use rustls_native_certs::{CertificateResult, ErrorKind};
 
 use super::ProbeError;
 
@@ -27,8 +27,9 @@ fn gather(native: CertificateResult, looked_at: &str, extra: Option<&Path>) -> R
     if let Some(file) = extra {
         add_file(&mut roots, file)?;
     }
-    // With the operator's own authorities alone, every chain of AWS's would be "untrusted": our fault, not the network's.
-    let unreadable = found == 0 && !native.errors.is_empty();
+    // A host without a store of its own may live by the operator's file. Where there is one that could not be read, every
+    // chain of AWS's would be "untrusted": our fault, not the network's.
+    let unreadable = found == 0 && native.errors.iter().any(is_unreadable);
     if roots.is_empty() || unreadable {
         let mut said = format!("{looked_at}: {found} certificates, none of them usable");
         for error in native.errors.iter().take(3) {
@@ -37,6 +38,13 @@ fn gather(native: CertificateResult, looked_at: &str, extra: Option<&Path>) -> R
         return Err(ProbeError::TrustStore(said));
     }
     Ok(roots)
+}
+
+fn is_unreadable(error: &rustls_native_certs::Error) -> bool {
+    match &error.kind {
+        ErrorKind::Io { inner, .. } => inner.kind() != io::ErrorKind::NotFound,
+        _ => true,
+    }
 }
 
 fn add_file(roots: &mut RootCertStore, file: &Path) -> Result<(), ProbeError> {
@@ -100,6 +108,9 @@ mod tests {
         check(CertificateResult::default(), None, Err("SSL_CERT_FILE=/none: 0 certificates"));
         check(missing(), None, Err("/nonexistent/ca.pem"));
         check(missing(), Some(&authority()), Ok(1));
+        // A folder in place of the file: it is there, and cannot be read.
+        let folder = || load_certs_from_paths(Some(std::path::Path::new("/proc")), None);
+        check(folder(), Some(&authority()), Err("/proc"));
         check(CertificateResult::default(), Some("hello"), Err("no usable certificate"));
         check(CertificateResult::default(), Some(""), Err("no usable certificate"));
         let garbage = file("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
