@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use serde::Deserialize;
 use vpce_probe::{
     config::{self, Config, duration},
-    judge::{Judgement, Rule, judge_with},
+    judge::{Judgement, RULES, Rule, judge_with},
     model::{
         cause::Cause,
         host::HostFacts,
@@ -15,6 +15,7 @@ use vpce_probe::{
         verdict::Problem,
     },
     plan::{self, Choice},
+    render::json,
 };
 
 /// One scenario's round, as the lab recorded it.
@@ -44,13 +45,29 @@ impl Recorded {
         Self { name, round, host, seen, plan }
     }
 
-    /// The same round by these rules. With all of them it must be the recorded one.
+    /// The same round by these rules.
     pub(crate) fn judged_by(&self, rules: &[Rule]) -> Round {
         let (seen, host) = (self.seen.clone(), self.host.clone());
         let Judgement { verdict, findings, targets, host } =
             judge_with(rules, seen, host, &self.plan, self.round.started_at);
         Round { verdict, host, findings, targets, ..self.round.clone() }
     }
+
+    /// The replay is true: judged by all rules again, the round says what the binary said.
+    pub(crate) fn assert_true(&self) {
+        let (ours, theirs) = (comparable(&self.judged_by(RULES)), comparable(&self.round));
+        let odd = ours.lines().zip(theirs.lines()).find(|(ours, theirs)| ours != theirs);
+        assert!(ours == theirs, "{}: judged again and recorded differ: {odd:#?}", self.name);
+    }
+}
+
+/// The report without the one sentence that cannot be had again, see [`exhausted`].
+fn comparable(round: &Round) -> String {
+    let mut round = round.clone();
+    for problem in round.host.problems.iter_mut().filter(|problem| problem.cause == Cause::ResourceExhausted) {
+        problem.summary.clear();
+    }
+    json::render(&round)
 }
 
 /// What host rules add to the host's own problems; `host` itself never gives these.
@@ -74,8 +91,8 @@ fn observation(report: &TargetReport, host: &HostFacts) -> Observation {
 }
 
 /// The limit of our own that this target ran into. The report has it only in words: in the target's own problem where the
-/// limit spoilt it, else in the host's, which tells the first target's limit and names all that were hit (or the first
-/// few: what a target that lives all the same ran into changes nothing but that sentence).
+/// limit spoilt it, else in the host's, which tells the first target's limit and names those that were hit, or the first
+/// few of them: what a target that lives all the same ran into changes nothing but that sentence.
 fn exhausted(report: &TargetReport, host: &[Problem]) -> Option<String> {
     const SPOILT: &str = "not judged, this process ran into a limit of its own: ";
     let spoilt = report.problems.iter().find_map(|problem| problem.summary.strip_prefix(SPOILT));

@@ -161,7 +161,7 @@ def screen(lab, binary):
 def _summary_expected(wanted):
     if wanted.get("exit") == 3:
         return "exit 3"
-    causes = wanted.get("findings") or [
+    causes = [*wanted.get("findings", []), *wanted.get("finding", [])] or [
         t["cause"] for t in wanted.get("targets", {}).values() if isinstance(t.get("cause"), str)
     ]
     verdict = wanted.get("verdict", "healthy")
