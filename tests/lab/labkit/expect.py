@@ -63,6 +63,18 @@ def differences(expect, report, exit_code, wall_ms):
     return found + _targets(expect, report.get("targets") or [])
 
 
+def wrong_words(expect, **streams):
+    """What the streams say that they must not, or do not say and must; a stream that is not given is not looked at."""
+    found = [
+        f"{name} does not match /{expect[name]}/: {text!r}"
+        for name, text in streams.items()
+        if name in expect and not re.search(expect[name], text)
+    ]
+    if "not_stdout" in expect and re.search(expect["not_stdout"], "".join(streams.values())):
+        found.append(f"the output matches /{expect['not_stdout']}/, which it must not")
+    return found
+
+
 def _contradictions(report, wall_ms):
     """What no report may say, whatever the scenario."""
     found = []
