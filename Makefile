@@ -50,13 +50,17 @@ bench: setup release
 	tests/lab/lab bench --bin target/release/vpce-probe
 
 FUZZ_SECONDS ?= 60
-FUZZ_TARGETS := config resolv_conf http_head
+FUZZ_TARGETS := config resolv_conf http_head dns_datagram hosts_file
+# The first folder takes what is found, the second holds the seeds.
 fuzz:
 	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked --version 0.13.2 cargo-fuzz
-	set -e; for target in $(FUZZ_TARGETS); do $(CARGO) +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS); done
+	set -e; for target in $(FUZZ_TARGETS); do \
+	  mkdir -p fuzz/corpus/$$target; \
+	  $(CARGO) +nightly fuzz run $$target fuzz/corpus/$$target fuzz/seeds/$$target -- -max_total_time=$(FUZZ_SECONDS); \
+	done
 
 soak: setup release fuzz
-	docs/soak.sh target/release/vpce-probe 2>&1 | tee docs/soak.log
+	bash -o pipefail -c 'docs/soak.sh target/release/vpce-probe 2>&1 | tee docs/soak.log'
 
 clean:
 	$(CARGO) clean

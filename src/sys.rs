@@ -3,9 +3,11 @@
 mod ethtool;
 mod icmp;
 mod interfaces;
+mod limits;
 
 pub use self::{
     ethtool::driver_counters,
     icmp::{IpVersion, report_icmp_errors},
     interfaces::{InterfaceAddress, interface_addresses},
+    limits::raise_descriptor_limit,
 };

@@ -21,7 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("plan", &["model", "catalog", "classify", "config"]),
     ("probe", &["model", "catalog", "classify", "sys"]),
     ("round", &["model", "catalog", "config", "host", "plan", "probe", "judge"]),
-    ("cli", &["model", "catalog", "config", "host", "plan", "probe", "judge", "render", "round"]),
+    ("cli", &["model", "catalog", "config", "host", "plan", "probe", "judge", "render", "round", "sys"]),
     ("main", &["cli"]),
 ];
 

@@ -17,10 +17,12 @@ use crate::{
     model::units::Timestamp,
     plan::Choice,
     round::{self, Finished, RoundError},
+    sys,
 };
 
 pub(super) fn run(args: &OnceArgs) -> Exit {
     log::start(level(args));
+    sys::raise_descriptor_limit();
     let settings = match settings::read(&args.config) {
         Ok(settings) => settings,
         Err(BadConfig { reason }) => return report::none(&reason, &args.output),

@@ -196,8 +196,10 @@ fn entry(errno: i32) -> Option<&'static Entry> {
 
 type Entry = (Errno, &'static str, Meaning, &'static str);
 
-/// Before a second socket is opened beside a silent first one.
-const HEDGE_AFTER: Duration = Duration::from_millis(1_500);
+/// Before a second socket is opened beside a silent first one: just before the kernel sends the first one's SYN again,
+/// which it does after 1 s. A connection that opens by a repeated SYN knows no round trip, and the kernel then waits 3 s
+/// before it repeats anything on it (RFC 6298, 5.7): a second lost packet would look like a TLS that does not answer.
+const HEDGE_AFTER: Duration = Duration::from_millis(900);
 
 /// What `connect` says on Linux (connect(2); ICMP errors: `icmp_err_convert` in net/ipv4/icmp.c, net/ipv6/icmp.c).
 const ERRORS: &[Entry] = &[

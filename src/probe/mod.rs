@@ -72,8 +72,7 @@ impl Prober {
             plan: plan.clone(),
             proxies: proxies.to_vec(),
             tls: Arc::clone(&self.tls),
-            // Read anew each round; a file that cannot be read overrides nothing.
-            hosts: HostsFile::load(Path::new(HOSTS_FILE)).unwrap_or_default(),
+            hosts: hosts_file(),
             clock: Clock::start(),
             deadline,
             slots: Semaphore::new(MOST_CONNECTIONS),
@@ -86,6 +85,14 @@ impl Prober {
         }
         in_order(tasks, done).await
     }
+}
+
+/// Read anew each round; a file that cannot be read overrides nothing, for us as for the C library.
+fn hosts_file() -> HostsFile {
+    HostsFile::load(Path::new(HOSTS_FILE)).unwrap_or_else(|error| {
+        tracing::debug!(%error, file = HOSTS_FILE, "cannot be read: nothing in it counts");
+        HostsFile::default()
+    })
 }
 
 /// What all tasks of one round share.

@@ -26,7 +26,8 @@ use crate::model::{
     target::Target,
 };
 
-mod datagram;
+#[doc(hidden)]
+pub mod datagram;
 mod exchange;
 mod fault;
 mod question;

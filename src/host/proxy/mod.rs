@@ -111,7 +111,8 @@ fn address(text: &str) -> Option<Address> {
     }
     let credentials = match credentials.map(|credentials| credentials.split_once(':')) {
         Some(Some((user, _))) => format!("{}:***@", printable(user)),
-        Some(None) => format!("{}@", printable(credentials.unwrap_or_default())),
+        // Alone it may well be a token.
+        Some(None) => "***@".to_owned(),
         None => String::new(),
     };
     let bracketed = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
@@ -185,7 +186,7 @@ mod tests {
         check("http://u:secret@proxy:1", Some(("http://u:***@proxy:1", "proxy", 1)));
         check("http://u:s/1@c#r@e:t@proxy:1/x", Some(("http://u:***@proxy:1", "proxy", 1)));
         check("u:secret@proxy", Some(("http://u:***@proxy:80", "proxy", 80)));
-        check("http://u@proxy", Some(("http://u@proxy:80", "proxy", 80)));
+        check("http://u@proxy", Some(("http://***@proxy:80", "proxy", 80)));
         check("http://u:@proxy", Some(("http://u:***@proxy:80", "proxy", 80)));
         for bad in
             ["", "http://", "ftp://proxy", "http://proxy:99999", "http://pro xy", "http://<html>", "http://:3128"]

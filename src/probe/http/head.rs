@@ -64,8 +64,8 @@ pub fn read_head(bytes: &[u8]) -> Reading {
     match response.parse(bytes) {
         Ok(Status::Partial) => Reading::Partial,
         Ok(Status::Complete(length)) => {
-            // A complete head has a code; the parser's type cannot say so.
-            response.code.map_or_else(
+            // A complete head has a code; the parser's type cannot say so, and takes any three digits for one.
+            response.code.filter(|code| *code >= LEAST_STATUS).map_or_else(
                 || Reading::Garbage(said(bytes)),
                 |status| Reading::Complete(head(status, length, response.headers)),
             )
@@ -121,6 +121,9 @@ fn said(bytes: &[u8]) -> String {
     let line = bytes.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty()).unwrap_or_default();
     escaped(line, MOST_SAID)
 }
+
+/// The first status code there is (RFC 9110, 15).
+const LEAST_STATUS: u16 = 100;
 
 /// Headers of one answer; S3 sends about ten.
 const MOST_HEADERS: usize = 128;
@@ -198,6 +201,7 @@ mod tests {
             other @ (Reading::Partial | Reading::Complete(_)) => panic!("{bytes:?}: {other:?}"),
         };
         check(b"220 smtp.example ESMTP\r\n", "220 smtp.example ESMTP");
+        check(b"HTTP/1.1 034 Odd\r\n\r\n", "034 Odd");
         check(b"\x00\x01\x02", "\\x00\\x01\\x02");
         check(b"HTTP/1.1 abc\r\n", "HTTP/1.1 abc");
         check(b"HTTP/2 200\r\n\r\n", "HTTP/2 200");

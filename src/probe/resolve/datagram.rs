@@ -9,7 +9,7 @@ use hickory_resolver::proto::op::Message;
 
 /// Something that is no answer to the question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stray {
+pub enum Stray {
     /// Not a DNS answer at all: too short, cannot be read, or a question.
     NotAnAnswer,
     /// A DNS message with another id: a late one, or somebody guesses.
@@ -67,7 +67,7 @@ impl Evidence {
 ///
 /// # Errors
 /// Why it is no answer to it.
-pub(super) fn answer_to<'a>(request: &[u8], received: &'a [u8], most: usize) -> Result<Cow<'a, [u8]>, Stray> {
+pub fn answer_to<'a>(request: &[u8], received: &'a [u8], most: usize) -> Result<Cow<'a, [u8]>, Stray> {
     let header: &[u8; 12] = received.first_chunk().ok_or(Stray::NotAnAnswer)?;
     let [id_high, id_low, flags, more_flags, questions @ .., _, _, _, _, _, _] = header;
     if request.get(..2) != Some(&[*id_high, *id_low]) {

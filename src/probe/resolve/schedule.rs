@@ -41,14 +41,14 @@ impl Schedule {
         self.sent += 1;
     }
 
-    /// The server, or a neighbour of it, has answered another question: the datagram was probably lost. Two sends are
-    /// brought forward; the last one keeps its place, for whoever is slow.
+    /// The server, or a neighbour of it, has answered another question: the datagram was probably lost. Two sends more
+    /// are made soon, beside those that are left: of four alone, one question in 11,000 loses all where 5 % of the packets
+    /// are lost each way, and a hundred rounds ask 600 names. Who answers nothing at all is asked no more often for it.
     pub(super) fn hurry(&mut self, now: Instant) {
-        let last = self.moments.len().saturating_sub(1);
-        let mut moment = now;
-        for place in self.moments.iter_mut().take(last).skip(self.sent).take(2) {
-            moment += LOST_AFTER;
-            *place = moment.min(*place);
+        if self.next().is_some() {
+            self.moments.extend([now + LOST_AFTER, now + 2 * LOST_AFTER]);
+            // Those that were sent stay first: they lie in the past.
+            self.moments.sort_unstable();
         }
     }
 
@@ -90,16 +90,20 @@ mod tests {
     }
 
     #[test]
-    fn hurry_brings_two_sends_forward_and_keeps_the_last() {
+    fn hurry_adds_two_sends_and_keeps_the_others() {
         let start = Instant::now();
         let mut schedule = four(start);
         schedule.advance();
         schedule.hurry(start + Duration::from_millis(5));
-        assert_eq!(millis(&schedule, start), [0, 105, 205, 2587]);
+        assert_eq!(millis(&schedule, start), [0, 105, 205, 587, 1450, 2587]);
         let mut late = four(start);
         late.advance();
         late.hurry(start + Duration::from_millis(550));
-        assert_eq!(millis(&late, start), [0, 587, 750, 2587]);
+        assert_eq!(millis(&late, start), [0, 587, 650, 750, 1450, 2587]);
+        let mut spent = Schedule::new(start, start + Duration::from_secs(4), 1);
+        spent.advance();
+        spent.hurry(start);
+        assert_eq!(spent.next(), None, "one send is one send");
     }
 
     #[test]
