@@ -50,7 +50,7 @@ pub struct Finished {
     pub warnings: Vec<String>,
 }
 
-/// The whole of one round; it ends within the round's deadline, counted from the call.
+/// The whole of one round, its report included; it ends within the round's deadline, counted from the call.
 ///
 /// # Errors
 /// See [`RoundError`].
@@ -71,7 +71,8 @@ pub async fn run(
     let targets = plan.targets.len();
     progress(Progress::Probing { done: 0, targets });
     let done = |done| progress(Progress::Probing { done, targets });
-    let observations = prober.round(&plan, &facts.proxies, start + budget, &done).await;
+    let observations =
+        prober.round(&plan, &facts.proxies, start + budget.saturating_sub(budget / RESERVE), &done).await;
     let judgement = judge::judge(observations, facts, &plan, started);
     let round = Round {
         schema_version: SCHEMA_VERSION,
@@ -89,6 +90,9 @@ pub async fn run(
     };
     Ok(Finished { round, warnings })
 }
+
+/// The part of a round's time that is kept for judging and writing the report, so that these end in time as well.
+const RESERVE: u32 = 100;
 
 /// How long the whole round may take.
 #[must_use]

@@ -30,12 +30,18 @@ fn of_target(scene: &Scene<'_>, judged: &Judged<'_>, conclusions: &[Conclusion])
                 cause: problem.cause,
                 severity: problem.severity,
                 targets: vec![judged.name().to_owned()],
-                summary: sentence(&format!("{}: {}", judged.name(), of_problem(judged, problem))),
+                summary: sentence(&named(judged.name(), &of_problem(judged, problem))),
                 advice: advice::of_problem(scene, judged, problem),
             });
         }
     }
     findings
+}
+
+/// `ssm: 10.0.1.10 is ...`; a target that is called by its host name may be named by the text already.
+fn named(name: &str, text: &str) -> String {
+    let says_it = text.strip_prefix(name).is_some_and(|rest| rest.starts_with(':'));
+    if says_it { text.to_owned() } else { format!("{name}: {text}") }
 }
 
 /// One sentence over the whole target.

@@ -92,9 +92,14 @@ impl Seen<'_> {
         self.record.connect.as_ref().is_some_and(|connect| connect.outcome.is_ok())
     }
 
-    /// Whether nothing came back at all.
+    /// Whether nothing came back from it: no answer, or a neighbour that could not be found, which takes its time to be
+    /// said (by this host's kernel or the last router's). A refusal that comes at once has somebody behind it.
     pub(super) fn is_silent(&self) -> bool {
-        self.record.connect.as_ref().is_some_and(|connect| connect.outcome.cause() == Some(Cause::TcpTimeout))
+        self.record.connect.as_ref().is_some_and(|connect| match connect.outcome.cause() {
+            Some(Cause::TcpTimeout) => true,
+            Some(Cause::TcpUnreachable) => connect.elapsed_ms.as_f64() > NEIGHBOUR_MS,
+            _ => false,
+        })
     }
 }
 
@@ -254,3 +259,6 @@ impl<'a> Scene<'a> {
         })
     }
 }
+
+/// The kernel asks three times, a second apart, for a neighbour; a router that knows no way says so at once.
+const NEIGHBOUR_MS: f64 = 2000.0;

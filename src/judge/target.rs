@@ -283,11 +283,11 @@ pub(super) fn resolver_disagrees(view: &TargetView<'_>) -> Vec<Problem> {
     let Some(better) = vpc_does_better(view) else { return Vec::new() };
     let name = |record: &ResolveRecord| record.resolver.map_or_else(|| "?".to_owned(), |r| shown(r).to_string());
     let says = match view.resolve().outcome.cause() {
-        Some(cause) => cause.to_string(),
-        None => list(&view.resolve().addresses),
+        Some(cause) => words::without_addresses(cause),
+        None => format!("says {}", list(&view.resolve().addresses)),
     };
     let summary = format!(
-        "{} says {says}, the VPC's resolver {} says {}",
+        "{} {says}, the VPC's resolver {} says {}",
         name(view.resolve()),
         name(better),
         list(&better.addresses)

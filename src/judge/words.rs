@@ -17,6 +17,12 @@ pub(super) fn failure(cause: Cause, elapsed: Millis, detail: Option<&str>) -> St
     }
 }
 
+/// What a name server did that gave no addresses: `says dns-nxdomain`, `does not answer (dns-timeout)`.
+pub(super) fn without_addresses(cause: Cause) -> String {
+    let silent = matches!(cause, Cause::DnsTimeout | Cause::DnsUnreachable);
+    if silent { format!("does not answer ({cause})") } else { format!("says {cause}") }
+}
+
 /// e.g. `4.0 s`, `12 ms`.
 pub(super) fn seconds(elapsed: Millis) -> String {
     let ms = elapsed.as_f64();

@@ -5,6 +5,8 @@ mod target;
 
 use std::time::Duration;
 
+use ipnet::{IpNet, Ipv6Net};
+
 use crate::{
     catalog::{
         partition::{self, Partition},
@@ -129,13 +131,35 @@ pub fn plan(config: &Config, choice: &Choice, facts: &HostFacts) -> Result<Plann
         addresses: AddressRules {
             vpc_cidrs: facts.vpc_cidrs.clone(),
             subnet_cidrs: facts.subnet_cidrs.clone(),
-            allowed_cidrs: config.address.allowed_cidrs.clone(),
+            allowed_cidrs: config.address.allowed_cidrs.iter().copied().chain(neighbourhood(facts)).collect(),
             s3_prefixes: config.address.s3_prefixes.clone(),
         },
         tls: tls(config),
     };
     Ok(Planned { plan, warnings })
 }
+
+/// The networks that this host surely shares with its VPC, where nobody says the VPC's own: without them an IPv6
+/// endpoint in a global prefix, or one in public space that the VPC owns, could not be told from a public address.
+///
+/// The IPv4 networks that its own addresses lie in, and the /56 of each IPv6 one, which is what AWS gives to a VPC. No
+/// public service shares them with an instance.
+fn neighbourhood(facts: &HostFacts) -> Vec<IpNet> {
+    if !facts.vpc_cidrs.is_empty() {
+        return Vec::new();
+    }
+    let around = |own: &IpNet| match own {
+        // A shorter prefix is no subnet of a VPC, but a tunnel or somebody's own idea.
+        IpNet::V4(net) => (net.prefix_len() >= SHORTEST_SUBNET).then(|| net.trunc().into()),
+        IpNet::V6(net) => Ipv6Net::new(net.addr(), VPC_PREFIX).ok().map(|net| net.trunc().into()),
+    };
+    facts.addresses.iter().filter_map(around).collect()
+}
+
+/// The bits of the IPv6 network that AWS gives to a VPC.
+const VPC_PREFIX: u8 = 56;
+/// The fewest bits that a subnet may have (IPv4).
+const SHORTEST_SUBNET: u8 = 16;
 
 /// How TLS is done: needs no host fact, so that the trust store can be read before anything is asked.
 #[must_use]
@@ -250,6 +274,25 @@ mod tests {
         check("mars", "ssm.mars.amazonaws.com", &["no partition knows region mars"]);
         check("eu-wset-1", "ssm.eu-wset-1.amazonaws.com", &["partition aws;", "did you mean eu-west-1?"]);
         check("cn-south-1", "ssm.cn-south-1.amazonaws.com.cn", &["partition aws-cn"]);
+    }
+
+    #[test]
+    fn this_hosts_own_networks_count_where_the_vpcs_are_not_known() {
+        fn check(own: &[&str], vpc: &[&str], expected: &[&str]) {
+            let nets = |texts: &[&str]| texts.iter().map(|text| text.parse().expect("a network")).collect();
+            let facts = HostFacts {
+                region: Some("eu-west-1".to_owned()),
+                addresses: nets(own),
+                vpc_cidrs: nets(vpc),
+                ..HostFacts::default()
+            };
+            let planned = plan(&Config::default(), &Choice::default(), &facts).expect("a plan");
+            assert_eq!(planned.plan.addresses.allowed_cidrs, nets(expected), "{own:?} in {vpc:?}");
+        }
+        check(&["2600:1f18:1234:1a07::50/128"], &[], &["2600:1f18:1234:1a00::/56"]);
+        check(&["52.95.1.50/24", "10.0.0.9/32"], &[], &["52.95.1.0/24", "10.0.0.9/32"]);
+        check(&["52.95.1.50/8", "100.64.0.1/10"], &[], &[]);
+        check(&["52.95.1.50/24", "2600:1f18:1234:1a07::50/128"], &["10.0.0.0/16"], &[]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::{fmt::Write as _, time::Duration};
 use time::OffsetDateTime;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
-    time::Instant,
+    time::{Instant, sleep},
 };
 
 use self::{
@@ -73,8 +73,14 @@ impl Notes for HttpNotes {
     }
 }
 
-/// Asks for the path of `target` and reads the answer as far as it says something: the head, and S3's body.
-pub(super) async fn exchange<IO>(stream: &mut IO, target: &Target, notes: &mut HttpNotes) -> Result<(), Stop>
+/// Asks for the path of `target` and reads the answer as far as it says something: the head, and S3's body. `patience`
+/// is how long the text of an S3 error is waited for after its head.
+pub(super) async fn exchange<IO>(
+    stream: &mut IO,
+    target: &Target,
+    patience: Duration,
+    notes: &mut HttpNotes,
+) -> Result<(), Stop>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
@@ -95,10 +101,15 @@ where
 
     let mut body = Body::new(framing);
     body.push(&rest);
-    let ended = receive(stream, &mut body).await;
-    // Reachability is proven by any head; only what a 200 promises must be there in full.
     if status == 200 {
-        ended?;
+        receive(stream, &mut body).await?;
+    } else {
+        // The head proves reachability, and only what a 200 promises must be there in full: an error's text is worth a
+        // little patience, and no failure.
+        tokio::select! {
+            _ended = receive(stream, &mut body) => {}
+            () = sleep(patience) => {}
+        }
     }
     notes.canary = Some(s3::canary(status, body.content()));
     notes.detail = s3::error(body.content());

@@ -236,7 +236,8 @@ async fn chain(shared: &Shared, target: &Target, trail: &mut Trail, record: &mut
     // The path-MTU stage will stand here: it takes the secured connection and gives it back.
 
     if shared.plan.http && !target.path.is_empty() {
-        let exchange = async |notes: &mut HttpNotes| http::exchange(&mut secured.stream, target, notes).await;
+        let patience = limits.http / ERROR_TEXT_SHARE;
+        let exchange = async |notes: &mut HttpNotes| http::exchange(&mut secured.stream, target, patience, notes).await;
         trail.step(&mut record.http, limits.http, HttpNotes::new(shared.clock), exchange).await?;
     }
     connect::keep_end(secured.connection());
@@ -253,6 +254,9 @@ fn is_peer(address: IpAddr) -> bool {
         IpAddr::V6(v6) => !(v6.is_unspecified() || v6.is_multicast()),
     }
 }
+
+/// The part of the HTTP budget for which the text of an error is waited for: half a second by default.
+const ERROR_TEXT_SHARE: u32 = 8;
 
 /// Connections that one round has open at once. Each may take two sockets, and 256 descriptors is the lowest limit
 /// that a service is likely to run with.

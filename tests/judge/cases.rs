@@ -155,6 +155,19 @@ pub(crate) const CASES: &[Case] = &[
         ..BASE
     },
     Case {
+        name: "no name has an address of the family that is asked for",
+        world: |w| {
+            for name in w.names() {
+                w.unresolved(&name, DnsNoData);
+            }
+        },
+        verdict: Failed,
+        targets: &[bad("ssm", DnsNoData), bad("ssmmessages", DnsNoData), bad("s3", DnsNoData)],
+        others: ABSENT,
+        findings: &[(DnsNoData, Failure), (DnsNoData, Failure), (DnsNoData, Failure)],
+        ..BASE
+    },
+    Case {
         name: "no name resolves",
         world: |w| {
             for name in w.names() {
@@ -671,6 +684,31 @@ pub(crate) const CASES: &[Case] = &[
         targets: &[noted("ssm", HttpNotAws)],
         ..BASE
     },
+    Case {
+        name: "no neighbour is there, near or behind the router",
+        world: |w| w.each(|record| fails_to_connect(record, TcpUnreachable)),
+        verdict: Failed,
+        others: (Verdict::Failed, Some(TcpUnreachable)),
+        targets: &[bad("s3", GatewayUnreachable)],
+        findings: &[(EgressBlocked, Failure)],
+        ..BASE
+    },
+    Case {
+        name: "a router says at once that there is no way to any endpoint",
+        world: |w| {
+            for name in PRIVATE {
+                for record in &mut w.at(name).addresses {
+                    fails_to_connect(record, TcpUnreachable);
+                    record.connect.as_mut().expect("tried").elapsed_ms = ms(2);
+                }
+            }
+        },
+        verdict: Failed,
+        others: (Verdict::Failed, Some(TcpUnreachable)),
+        targets: &[("s3", Verdict::Healthy, None)],
+        findings: &[(TcpUnreachable, Failure); 5],
+        ..BASE
+    },
     // ---- clocks
     Case {
         name: "the clock is four minutes ahead",
@@ -686,6 +724,38 @@ pub(crate) const CASES: &[Case] = &[
         verdict: Failed,
         findings: &[(ClockWrong, Failure)],
         says: &["60 min 0 s behind AWS's"],
+        ..BASE
+    },
+    Case {
+        name: "the clock is an hour behind, and one server's too by another hour",
+        world: |w| {
+            skew(w, -3600.0);
+            w.at("ssm").addresses[0].http.as_mut().expect("asked").clock_skew_s = Some(-7200.0);
+        },
+        verdict: Failed,
+        findings: &[(ClockWrong, Failure)],
+        says: &["60 min 0 s behind AWS's"],
+        ..BASE
+    },
+    Case {
+        name: "most servers' clocks are wrong, and one says that ours is right",
+        world: |w| {
+            skew(w, 3600.0);
+            w.at("s3").addresses[0].http.as_mut().expect("asked").clock_skew_s = Some(0.2);
+        },
+        ..BASE
+    },
+    Case {
+        name: "the Dates agree on nothing",
+        world: |w| {
+            skew(w, 3600.0);
+            let skews = [300.0, 900.0, 1800.0, -700.0, 4000.0, -2000.0];
+            for (name, skew) in w.names().into_iter().zip(skews) {
+                for record in &mut w.at(&name).addresses {
+                    record.http.as_mut().expect("asked").clock_skew_s = Some(skew);
+                }
+            }
+        },
         ..BASE
     },
     Case {

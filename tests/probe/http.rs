@@ -162,6 +162,30 @@ async fn s3_is_read_as_it_speaks() {
 }
 
 #[tokio::test]
+async fn an_error_whose_text_never_comes_is_still_an_answer() {
+    let check = async |head: &'static str, outcome: Outcome, canary: Option<Canary>| {
+        let root = Authority::root("Example Root");
+        let port = tls_server(tls(root.identity(&[HOST], ALIVE, &[])), move |mut session| async move {
+            read_request(&mut session).await;
+            let _ = session.write_all(format!("{head}Content-Length: 200\r\n\r\n").as_bytes()).await;
+            let _ = session.flush().await;
+            sleep(Duration::from_secs(5)).await;
+        })
+        .await;
+        let record = exchange(&root, s3(port)).await;
+        assert_eq!((record.outcome, record.canary), (outcome, canary), "{head:?}: {record:?}");
+        record
+    };
+    let denied = check("HTTP/1.1 403 Forbidden\r\n", Outcome::Ok, Some(Canary::Denied)).await;
+    assert!(denied.elapsed_ms.as_f64() < 600.0, "the others' time is not spent on it: {denied:?}");
+    let moved = "HTTP/1.1 301 Moved\r\nx-amz-bucket-region: us-east-2\r\n";
+    let moved = check(moved, Outcome::Ok, Some(Canary::WrongRegion)).await;
+    assert_eq!(moved.bucket_region.as_deref(), Some("us-east-2"));
+    check("HTTP/1.1 503 Slow Down\r\n", Outcome::Ok, Some(Canary::Other)).await;
+    check("HTTP/1.1 200 OK\r\n", Outcome::Failed(Cause::HttpTimeout), None).await;
+}
+
+#[tokio::test]
 async fn the_date_tells_the_skew() {
     let check = async |date: &str, expected: Option<f64>| {
         let record = answer(format!("HTTP/1.1 200 OK\r\nDate: {date}\r\n\r\n"), plain).await;

@@ -26,7 +26,9 @@ pub(crate) fn resolver_down(scene: &Scene<'_>, drawn: &[Conclusion]) -> Vec<Conc
     let down =
         |judged: &Judged<'_>| judged.view.resolve().outcome.cause().is_some_and(|cause| cause != Cause::NotFinished);
     let failed: Vec<_> = open(scene, drawn).into_iter().filter(|judged| down(judged)).collect();
-    if asked().count() < 2 || !asked().all(down) || failed.is_empty() {
+    // A server that knows every name and has no address of the family that was asked for is well.
+    let empty = |judged: &Judged<'_>| judged.view.resolve().outcome.cause() == Some(Cause::DnsNoData);
+    if asked().count() < 2 || !asked().all(down) || asked().all(empty) || failed.is_empty() {
         return Vec::new();
     }
     let causes = distinct(failed.iter().filter_map(|judged| judged.view.resolve().outcome.cause()));
@@ -60,11 +62,11 @@ pub(crate) fn resolver_disagrees(scene: &Scene<'_>, drawn: &[Conclusion]) -> Vec
         |record: Option<IpAddr>| record.map_or_else(|| "the name server".to_owned(), |ip| shown(ip).to_string());
     let system = server(first.view.resolve().resolver);
     let says = match first.view.resolve().outcome.cause() {
-        Some(cause) => cause.to_string(),
-        None => list(&first.view.resolve().addresses),
+        Some(cause) => words::without_addresses(cause),
+        None => format!("says {}", list(&first.view.resolve().addresses)),
     };
     let summary = format!(
-        "{}: {system} says {says}, the VPC's resolver {} says {}: {system} does not forward to it",
+        "{}: {system} {says}, the VPC's resolver {} says {}: {system} does not forward to it",
         list(&names(&failed)),
         server(vpc.resolver),
         list(&vpc.addresses)
@@ -136,14 +138,14 @@ pub(crate) fn private_dns_off(scene: &Scene<'_>, drawn: &[Conclusion]) -> Vec<Co
         return Vec::new();
     }
     let answer = failed.iter().any(|judged| judged.view.seen.iter().any(Seen::answers));
-    let reach = if answer { "and answer, so traffic leaves the VPC" } else { "and silent" };
+    let reach = if answer { ", which answer: traffic leaves the VPC" } else { ", which are silent" };
     let reason = if siblings.is_empty() {
         "private DNS is off in this VPC, or there are no endpoints".to_owned()
     } else {
-        format!("private DNS is off on their endpoints, or they have none ({} is private)", list(&siblings))
+        format!("private DNS is off on their endpoints, or they have none (not so {})", list(&siblings))
     };
     let summary = format!(
-        "{} {} to public addresses {reach}: {reason}",
+        "{} {} to public addresses{reach}; {reason}",
         list(&names(&failed)),
         words::verb(failed.len(), "resolves", "resolve"),
     );
@@ -199,10 +201,18 @@ pub(crate) fn nameserver_dead(scene: &Scene<'_>, drawn: &[Conclusion]) -> Vec<Co
     let Some(first) = servers.first() else { return Vec::new() };
     let stub = scene.plan.dns.servers.iter().find(|server| server.address.ip() == *first).and_then(|s| s.behind);
     let behind = stub.map_or_else(String::new, |stub| format!(" (behind {stub})"));
-    let summary = format!(
-        "name server {}{behind} does not answer, another one does: programs stall for seconds at every look-up",
-        list(&servers)
-    );
+    let server = format!("name server {}{behind}", list(&servers));
+    let records = || targets.iter().flat_map(|judged| judged.view.system_servers());
+    let outcomes = distinct(records().filter(|r| r.resolver == Some(*first)).filter_map(|r| r.outcome.cause()));
+    let summary = match outcomes.as_slice() {
+        [Cause::DnsUnreachable] => format!("{server} cannot be reached, another one answers: look-ups ask it in vain"),
+        // It does answer, only not well: nobody waits for it.
+        [cause @ (Cause::DnsServfail | Cause::DnsRefused)] => {
+            let of = list(&names(&targets));
+            format!("{server} fails ({cause}) for {of}, another one answers: programs may take its word or ask on")
+        }
+        _ => format!("{server} does not answer, another one does: programs stall for seconds at every look-up"),
+    };
     let advice =
         advice::across::nameserver_dead(*first, targets.first().map_or("", |judged| &judged.view.target().host));
     vec![Conclusion::new(Cause::NameserverDead, Severity::Warning, &targets, &summary, advice)]

@@ -8,7 +8,11 @@ use crate::{
         scene::{Judged, Scene},
         words::{list, tidy},
     },
-    model::{cause::Cause, observation::TlsRecord, verdict::Severity},
+    model::{
+        cause::Cause,
+        observation::{HttpRecord, TlsRecord},
+        verdict::Severity,
+    },
 };
 
 /// The handshakes in which a certificate was judged, good or bad.
@@ -73,22 +77,26 @@ pub(crate) fn clock_skew(scene: &Scene<'_>, drawn: &[Conclusion]) -> Vec<Conclus
     }
 }
 
-/// The median skew and the targets that show it, where all answers agree within a minute. One server with a wrong
-/// clock of its own is thus never taken for this host's; a single answer counts only with AWS's marks on it.
+/// The median skew and the targets that show it, where most answers agree with it within a minute and none says that
+/// this host is right. A server with a wrong clock of its own is thus neither taken for this host's nor able to hide
+/// it; a single answer counts only with AWS's marks on it.
 fn agreed_skew<'s, 'a>(scene: &'s Scene<'a>) -> Option<(f64, Vec<&'s Judged<'a>>)> {
-    let records =
-        |judged: &'s Judged<'a>| judged.view.observation.addresses.iter().filter_map(|record| record.http.as_ref());
     let mut skews: Vec<f64> =
-        scene.targets.iter().flat_map(records).filter_map(|http| http.clock_skew_s).filter(|s| s.is_finite()).collect();
+        scene.targets.iter().flat_map(answers).filter_map(|http| http.clock_skew_s).filter(|s| s.is_finite()).collect();
     skews.sort_by(f64::total_cmp);
-    let (first, last) = (*skews.first()?, *skews.last()?);
-    let targets: Vec<_> =
-        scene.targets.iter().filter(|judged| records(judged).any(|http| http.clock_skew_s.is_some())).collect();
-    let marked = scene.targets.iter().flat_map(records).any(|http| http.aws == Some(true));
-    if last - first > AGREEMENT_S || (targets.len() < 2 && !marked) {
-        return None;
-    }
-    Some((*skews.get(skews.len() / 2)?, targets))
+    let median = *skews.get(skews.len() / 2)?;
+    let agrees = |skew: f64| (skew - median).abs() <= AGREEMENT_S;
+    let most = skews.iter().filter(|skew| agrees(**skew)).count() * 2 > skews.len();
+    let acquitted = skews.iter().any(|skew| skew.abs() <= SKEW_WARNING_S) && median.abs() > SKEW_WARNING_S;
+    let agreeing = |judged: &&Judged<'_>| answers(judged).filter_map(|http| http.clock_skew_s).any(agrees);
+    let targets: Vec<_> = scene.targets.iter().filter(agreeing).collect();
+    let marked = scene.targets.iter().flat_map(answers).any(|http| http.aws == Some(true));
+    (most && !acquitted && (targets.len() >= 2 || marked)).then_some((median, targets))
+}
+
+/// What a target's addresses said over HTTP.
+fn answers<'a>(judged: &Judged<'a>) -> impl Iterator<Item = &'a HttpRecord> {
+    judged.view.observation.addresses.iter().filter_map(|record| record.http.as_ref())
 }
 
 fn skew_words(skew: f64) -> String {

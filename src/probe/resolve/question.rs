@@ -170,7 +170,8 @@ impl Faults {
         if let Some(text) = self.refused.last()
             && (self.refused.len() >= 2 || only_refused)
         {
-            return Half::unanswered(Cause::DnsUnreachable, elapsed, text.as_str());
+            let first = if evidence.was_truncated() { "truncated over UDP; over TCP, " } else { "" };
+            return Half::unanswered(Cause::DnsUnreachable, elapsed, format!("{first}{text}"));
         }
         // Two sends that were really made and stayed without an answer say enough of the server.
         if let Some(text) = self.exhausted
@@ -236,6 +237,16 @@ mod tests {
         check(&[no()], 0, Bound::Budget, Cause::DnsUnreachable);
         check(&[no()], 1, Bound::Budget, Cause::DnsTimeout);
         check(&[no(), Fault::Mute], 0, Bound::Budget, Cause::DnsTimeout);
+    }
+
+    #[test]
+    fn a_refusal_over_tcp_says_that_udp_answered() {
+        let evidence = Evidence::default();
+        evidence.note_truncation();
+        let no = || Fault::Unreachable("no route".to_owned());
+        let half = conclude(&[no(), no()], 0, Bound::Budget, &evidence);
+        assert_eq!(half.outcome, Outcome::Failed(Cause::DnsUnreachable));
+        assert_eq!(half.detail.as_deref(), Some("truncated over UDP; over TCP, no route"));
     }
 
     #[test]

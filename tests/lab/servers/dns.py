@@ -1,6 +1,7 @@
 """A small DNS server for what no sound resolver does. Modes:
 
 ok · silent (never answers) · garbage (an answer that is no DNS message) · truncate (TC over UDP, whole over TCP) ·
+cut-short (TC over UDP, TCP refused) ·
 slow (2 s) · lossy (the first two sends of every question are ignored) · servfail · refused (for every question);
 and for one name the answers servfail, refused, nxdomain, nodata, silent, malformed.
 """
@@ -27,8 +28,10 @@ def open_listeners(entry):
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         udp = socket.socket(family, socket.SOCK_DGRAM)
         udp.bind((address, 53))
-        tcp = socket.create_server((address, 53), family=family)
-        loops += [lambda s=udp: server.serve_udp(s), lambda s=tcp: server.serve_tcp(s)]
+        loops.append(lambda s=udp: server.serve_udp(s))
+        if entry["mode"] != "cut-short":
+            tcp = socket.create_server((address, 53), family=family)
+            loops.append(lambda s=tcp: server.serve_tcp(s))
     return loops
 
 
@@ -43,7 +46,7 @@ class _Server:
             query, peer = sock.recvfrom(4096)
             if self._is_lost(query):
                 continue
-            answer = self._answer(query, truncate=self.mode == "truncate")
+            answer = self._answer(query, truncate=self.mode in ("truncate", "cut-short"))
             if not answer:
                 continue
             if self.mode == "slow":

@@ -1,7 +1,7 @@
 """Servers on port 443 that misbehave in a way that nginx cannot. Each mode is one function over an accepted connection.
 
 tcp-silent · tcp-close · tcp-rst · ssh · plain-http · tls-old · tls-alert · tls-close · tls-rst · http-mute ·
-reset-in-handshake
+http-half · reset-in-handshake
 """
 
 import socket
@@ -22,7 +22,9 @@ def open_listeners(entry):
         return rawreset.open_listeners(addresses)
     behave = _BEHAVIOURS[mode]
     context = (
-        _context(entry["chain"], entry["key"], old=mode == "tls-old") if mode in ("tls-old", "http-mute") else None
+        _context(entry["chain"], entry["key"], old=mode == "tls-old")
+        if mode in ("tls-old", "http-mute", "http-half")
+        else None
     )
     listeners = [
         socket.create_server((a, 443), family=socket.AF_INET6 if ":" in a else socket.AF_INET, backlog=256)
@@ -80,6 +82,14 @@ def _handshake_only(stream, context):
         _silent(tls, context)
 
 
+def _half_an_error(stream, context):
+    """The head of S3's 403, and never the text that it promises."""
+    with context.wrap_socket(stream, server_side=True) as tls:
+        tls.recv(65536)
+        tls.sendall(b"HTTP/1.1 403 Forbidden\r\nServer: AmazonS3\r\nx-amz-request-id: LAB\r\nContent-Length: 200\r\n\r\n")
+        _silent(tls, context)
+
+
 _BEHAVIOURS = {
     "tcp-silent": _silent,
     "tcp-close": _close,
@@ -93,6 +103,7 @@ _BEHAVIOURS = {
     ),
     "tls-old": _handshake_only,
     "http-mute": _handshake_only,
+    "http-half": _half_an_error,
 }
 
 
