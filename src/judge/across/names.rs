@@ -8,7 +8,7 @@ use crate::{
         advice,
         scene::{Judged, Scene, Seen},
         target::vpc_does_better,
-        words::{self, list, shown},
+        words::{self, first_of, list, shown},
     },
     model::{
         cause::Cause,
@@ -61,13 +61,13 @@ pub(crate) fn resolver_disagrees(scene: &Scene<'_>, drawn: &[Conclusion]) -> Vec
     let system = server(first.view.resolve().resolver);
     let says = match first.view.resolve().outcome.cause() {
         Some(cause) => cause.to_string(),
-        None => list(&first.view.resolve().addresses),
+        None => first_of(&first.view.resolve().addresses),
     };
     let summary = format!(
-        "{}: {system} says {says}, the VPC's resolver {} says {}: {system} does not forward to it",
-        list(&names(&failed)),
+        "{system} says {says} for {}, the VPC's resolver {} says {}: {system} does not forward to it",
+        first.name(),
         server(vpc.resolver),
-        list(&vpc.addresses)
+        first_of(&vpc.addresses)
     );
     let advice = advice::across::resolver_disagrees(scene, first, &system);
     vec![Conclusion::new(Cause::ResolverDisagrees, Severity::Failure, &failed, &summary, advice)]
@@ -136,7 +136,7 @@ pub(crate) fn private_dns_off(scene: &Scene<'_>, drawn: &[Conclusion]) -> Vec<Co
         return Vec::new();
     }
     let answer = failed.iter().any(|judged| judged.view.seen.iter().any(Seen::answers));
-    let reach = if answer { "and answer, so traffic leaves the VPC" } else { "and silent" };
+    let reach = if answer { "that answer, so traffic leaves the VPC" } else { "that do not answer" };
     let reason = if siblings.is_empty() {
         "private DNS is off in this VPC, or there are no endpoints".to_owned()
     } else {
@@ -199,10 +199,22 @@ pub(crate) fn nameserver_dead(scene: &Scene<'_>, drawn: &[Conclusion]) -> Vec<Co
     let Some(first) = servers.first() else { return Vec::new() };
     let stub = scene.plan.dns.servers.iter().find(|server| server.address.ip() == *first).and_then(|s| s.behind);
     let behind = stub.map_or_else(String::new, |stub| format!(" (behind {stub})"));
-    let summary = format!(
-        "name server {}{behind} does not answer, another one does: programs stall for seconds at every look-up",
-        list(&servers)
+    let ends = distinct(
+        targets
+            .iter()
+            .flat_map(|judged| judged.view.system_servers())
+            .filter(|record| record.resolver.is_some_and(|server| servers.contains(&server)))
+            .filter_map(|record| record.outcome.cause()),
     );
+    let is_first = scene.plan.dns.servers.first().is_some_and(|server| server.address.ip() == *first);
+    let effect = if ends.as_slice() != [Cause::DnsTimeout] {
+        format!("fails ({}), another one answers", list(&ends))
+    } else if is_first {
+        "does not answer, another one does: programs ask it first and stall for seconds".to_owned()
+    } else {
+        "does not answer, another one does: programs that come to it stall for seconds".to_owned()
+    };
+    let summary = format!("name server {}{behind} {effect}", list(&servers));
     let advice =
         advice::across::nameserver_dead(*first, targets.first().map_or("", |judged| &judged.view.target().host));
     vec![Conclusion::new(Cause::NameserverDead, Severity::Warning, &targets, &summary, advice)]
