@@ -12,9 +12,15 @@ pub(super) fn failure(cause: Cause, elapsed: Millis, detail: Option<&str>) -> St
         || PLAIN.iter().find(|(known, _)| *known == cause).map_or(cause.as_str(), |(_, words)| words).to_owned();
     let base = timed.unwrap_or_else(plain);
     match detail {
-        Some(detail) if SPEAKS_FOR_ITSELF.contains(&cause) && !detail.trim().is_empty() => tidy(detail, ALONE),
+        Some(detail) if SPEAKS_FOR_ITSELF.contains(&cause) && !detail.trim().is_empty() => alone(detail),
         Some(_) | None => base + &aside(cause, detail),
     }
+}
+
+/// A detail in the place of a sentence; what it adds in brackets is left out where it is long.
+fn alone(detail: &str) -> String {
+    let short = detail.split_once(" (").filter(|_| detail.chars().count() > ALONE).map_or(detail, |(first, _)| first);
+    tidy(short, ALONE)
 }
 
 /// ` (detail)`; nothing where it only repeats what [`failure`] says of the cause.

@@ -136,17 +136,15 @@ pub(crate) fn private_dns_off(scene: &Scene<'_>, drawn: &[Conclusion]) -> Vec<Co
         return Vec::new();
     }
     let answer = failed.iter().any(|judged| judged.view.seen.iter().any(Seen::answers));
-    let reach = if answer { "that answer, so traffic leaves the VPC" } else { "that do not answer" };
-    let reason = if siblings.is_empty() {
-        "private DNS is off in this VPC, or there are no endpoints".to_owned()
+    let reach = if answer { "that answer, so traffic leaves the VPC" } else { "and no answer" };
+    let summary = if siblings.is_empty() {
+        format!("public addresses {reach}: private DNS is off, or there are no endpoints")
     } else {
-        format!("private DNS is off on their endpoints, or they have none ({} is private)", list(&siblings))
+        format!(
+            "public addresses {reach}, while {} is private: private DNS is off, or there are no endpoints",
+            list(&siblings)
+        )
     };
-    let summary = format!(
-        "{} {} to public addresses {reach}: {reason}",
-        list(&names(&failed)),
-        words::verb(failed.len(), "resolves", "resolve"),
-    );
     let advice = if siblings.is_empty() {
         advice::across::private_dns_off(scene, &failed)
     } else {

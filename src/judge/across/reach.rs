@@ -52,10 +52,10 @@ pub(crate) fn egress_blocked(scene: &Scene<'_>, drawn: &[Conclusion]) -> Vec<Con
     targets.extend(open(scene, drawn).into_iter().filter(|judged| judged.has(Cause::GatewayUnreachable)));
     let compared = scene.targets.iter().any(tried_public);
     let own = advice::own_address(scene, private.first().map(|judged| &judged.view));
-    let from = own.map_or_else(|| "from this host".to_owned(), |own| format!("from {}", own.address));
+    let from = own.map_or_else(|| "this host".to_owned(), |own| own.address.to_string());
     let (summary, advice) = if compared {
         (
-            format!("no connection {from}, private or public, is answered: blocked on this side"),
+            format!("nothing answers {from}, private or public: blocked on this side"),
             advice::across::egress_blocked(scene),
         )
     } else {
@@ -75,7 +75,7 @@ pub(crate) fn endpoints_blocked(scene: &Scene<'_>, drawn: &[Conclusion]) -> Vec<
         return Vec::new();
     }
     let summary = format!(
-        "all {} endpoints are silent while {witness} answers: suspect the security group or NACL that they share",
+        "{} endpoints are silent while {witness} answers: the security group or NACL they share",
         targets.len()
     );
     let advice = advice::across::endpoints_blocked(scene, &targets);
@@ -87,9 +87,8 @@ pub(crate) fn gateway_unreachable(scene: &Scene<'_>, drawn: &[Conclusion]) -> Ve
     let silent = open(scene, drawn).into_iter().filter(|judged| judged.has(Cause::GatewayUnreachable));
     let conclude = |judged: &Judged<'_>| {
         let addresses: Vec<IpAddr> = judged.view.used().map(Seen::address).collect();
-        let subnet = scene.host.subnet_id.as_deref().map_or_else(String::new, |id| format!(" from {id}"));
         let summary = format!(
-            "{} {} public and silent: no route{subnet}, or a rule drops the packets",
+            "{} {} public and silent: no route, or a rule drops it",
             list(&addresses),
             words::verb(addresses.len(), "is", "are")
         );

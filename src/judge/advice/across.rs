@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use super::{
-    GROUPS, MOST_STEPS, STATE, ask_vpc_resolver, from_table, from_words, has_gateway, local_firewall, routes,
-    service_name, vpc_id, vpc_resolver,
+    GROUPS, MOST_STEPS, PRIVATE_DNS, ask_vpc_resolver, aws, endpoints, from_table, from_words, has_gateway,
+    local_firewall, routes, service_name, vpc_id, vpc_resolver,
 };
 use crate::{
     judge::{
@@ -21,23 +21,19 @@ use crate::{
 pub(in crate::judge) fn gateway_unreachable(scene: &Scene<'_>, judged: &Judged<'_>) -> Vec<String> {
     let target = judged.view.target();
     let subnet = scene.host.subnet_id.as_deref().map_or_else(|| "this subnet".to_owned(), |id| tidy(id, 30));
-    let see = format!("Where you have AWS access, see it: {}", routes(scene));
+    let see = format!("With AWS access: {}", routes(scene));
     let mut steps = Vec::new();
     if let (Some(name), true) = (service_name(scene, target), has_gateway(target)) {
         let prefixes = name.trim_start_matches("cn.");
         steps.push(format!(
-            "The route table of {subnet} needs a route to the prefix list {prefixes}: associate the gateway endpoint \
-             with it. {see}"
+            "The route table of {subnet} needs the gateway endpoint's route (prefix list {prefixes}). {see}"
         ));
         steps.push(format!(
             "This instance's security group must allow TCP {} out to that prefix list, and the NACL its addresses, \
              both ways.",
             target.port
         ));
-        steps.push(
-            "If it goes by NAT instead, check that route and the NAT gateway: a host cannot tell the two apart."
-                .to_owned(),
-        );
+        steps.push("If it goes by NAT, check that: a host cannot tell the two apart.".to_owned());
     } else {
         steps.push(format!(
             "The route table of {subnet} needs a way to these addresses (NAT, or an internet gateway). {see}"
@@ -53,31 +49,29 @@ fn service_names(scene: &Scene<'_>, targets: &[&Judged<'_>]) -> Vec<String> {
     targets.iter().filter_map(|judged| service_name(scene, judged.view.target())).collect()
 }
 
-/// The command that shows the endpoints of several services: all of this VPC, for a list of names fills the screen. In a
-/// hub VPC they are not this VPC's, so there the filter is left out.
-fn describe_all(scene: &Scene<'_>, query: &str, elsewhere: bool) -> String {
-    let filter = if elsewhere { String::new() } else { format!(" --filters Name=vpc-id,Values={}", vpc_id(scene)) };
-    format!("aws ec2 describe-vpc-endpoints{filter} --query '{query}' --region {}", scene.region())
+/// The command that shows the endpoints' security groups. A hub VPC's endpoints are not listed under this VPC.
+fn groups(scene: &Scene<'_>, targets: &[&Judged<'_>]) -> String {
+    match outside(scene, targets) {
+        Some(_) => aws(scene, "describe-vpc-endpoints", &format!("--query '{GROUPS}'")),
+        None => endpoints(scene, GROUPS),
+    }
 }
 
 /// All endpoints are silent and something public answers.
 pub(in crate::judge) fn endpoints_blocked(scene: &Scene<'_>, targets: &[&Judged<'_>]) -> Vec<String> {
     let view = targets.first().map(|judged| &judged.view);
     let mut steps = vec![format!(
-        "In the security group that the endpoints share, allow TCP 443 from {}. Where you have AWS access, see it: {}",
+        "In the security group that the endpoints share, allow TCP 443 from {}. With AWS access: {}",
         from_words(scene, view),
-        describe_all(scene, GROUPS, outside(scene, targets).is_some())
+        groups(scene, targets)
     )];
-    steps.push(
-        "Then this instance's own egress rules towards the endpoints' subnets, and the NACLs of both sides.".to_owned(),
-    );
+    steps.push("Then this instance's egress rules towards them, and both sides' NACLs.".to_owned());
     steps.extend(outside(scene, targets).map(|address| {
         format!(
-            "{address} is outside this VPC: check the route to it (transit gateway, peering) in this subnet's table."
+            "{address} is outside this VPC: check the route to it (transit gateway, peering), here with: ip route get {address}"
         )
     }));
     steps.push(local_firewall());
-    steps.push(format!("See which way this host sends it: ip route get {}", first(targets)));
     steps
 }
 
@@ -91,34 +85,19 @@ fn outside(scene: &Scene<'_>, targets: &[&Judged<'_>]) -> Option<IpAddr> {
     targets.iter().flat_map(|judged| judged.view.used()).find(elsewhere).map(|seen| shown(seen.address()))
 }
 
-fn first(targets: &[&Judged<'_>]) -> String {
-    targets
-        .iter()
-        .find_map(|judged| judged.view.used().next())
-        .map_or_else(|| "ADDRESS".to_owned(), |seen: &Seen<'_>| shown(seen.address()).to_string())
-}
-
 /// The command that shows this instance's security groups.
 fn own_groups(scene: &Scene<'_>) -> String {
     let instance = scene.host.instance_id.as_deref().map_or_else(|| "INSTANCE_ID".to_owned(), |id| tidy(id, 30));
-    format!(
-        "aws ec2 describe-instances --instance-ids {instance} \
-         --query 'Reservations[].Instances[].SecurityGroups' --region {}",
-        scene.region()
-    )
+    let rest = format!("--instance-ids {instance} --query 'Reservations[].Instances[].SecurityGroups'");
+    aws(scene, "describe-instances", &rest)
 }
 
 /// Nothing answers, private or public: this side.
 pub(in crate::judge) fn egress_blocked(scene: &Scene<'_>) -> Vec<String> {
     vec![
-        format!(
-            "This instance's security group must allow TCP 443 out (Terraform removes the default egress rule). Where \
-             you have AWS access, see it: {}",
-            own_groups(scene)
-        ),
+        format!("This instance's security group must allow TCP 443 out. With AWS access: {}", own_groups(scene)),
         local_firewall(),
-        "The NACL of this subnet must allow TCP 443 out and ports 1024-65535 back in.".to_owned(),
-        format!("This subnet's route table must lead there: {}", routes(scene)),
+        format!("Then this subnet's NACL (TCP 443 out, 1024-65535 in) and its routes: {}", routes(scene)),
     ]
 }
 
@@ -126,14 +105,11 @@ pub(in crate::judge) fn egress_blocked(scene: &Scene<'_>) -> Vec<String> {
 pub(in crate::judge) fn either_side_blocked(scene: &Scene<'_>, targets: &[&Judged<'_>]) -> Vec<String> {
     vec![
         format!(
-            "The endpoints' shared security group must allow TCP 443 from {}. Where you have AWS access, see it: {}",
+            "The endpoints' shared security group must allow TCP 443 from {}. With AWS access: {}",
             from_words(scene, targets.first().map(|judged| &judged.view)),
-            describe_all(scene, GROUPS, outside(scene, targets).is_some())
+            groups(scene, targets)
         ),
-        format!(
-            "This instance's security group must allow TCP 443 out (Terraform removes the default egress rule): {}",
-            own_groups(scene)
-        ),
+        format!("This instance's security group must allow TCP 443 out: {}", own_groups(scene)),
         "The NACLs must let TCP 443 through, and ports 1024-65535 back.".to_owned(),
         local_firewall(),
     ]
@@ -158,21 +134,17 @@ pub(in crate::judge) fn resolver_down(scene: &Scene<'_>, targets: &[&Judged<'_>]
         ));
     } else {
         steps.push(format!("Ask the VPC's own resolver: dig @{vpc} {host}"));
-        steps.push(
-            "If it is silent: security groups and NACLs do not filter it; a firewall on this host can: sudo nft list \
-             ruleset"
-                .to_owned(),
-        );
+        steps
+            .push("No security group or NACL filters that; this host's firewall may: sudo nft list ruleset".to_owned());
     }
     steps.push(
         "If the name servers come from the VPC's DHCP options, see those, and the path to the servers (TCP and UDP 53)."
             .to_owned(),
     );
+    let attribute = format!("--vpc-id {} --attribute enableDnsSupport", vpc_id(scene));
     steps.push(format!(
-        "DNS must be on in the VPC. Where you have AWS access, see it: aws ec2 describe-vpc-attribute --vpc-id {} \
-         --attribute enableDnsSupport --region {}",
-        vpc_id(scene),
-        scene.region()
+        "DNS must be on in the VPC. With AWS access: {}",
+        aws(scene, "describe-vpc-attribute", &attribute)
     ));
     steps
 }
@@ -205,19 +177,15 @@ pub(in crate::judge) fn hosts_override(scene: &Scene<'_>, judged: &Judged<'_>) -
 
 /// Several names are public: the VPC's attributes first, then each endpoint's private DNS, then custom DNS.
 pub(in crate::judge) fn private_dns_off(scene: &Scene<'_>, targets: &[&Judged<'_>]) -> Vec<String> {
-    let (vpc, region) = (vpc_id(scene), scene.region());
-    let attribute =
-        |name: &str| format!("aws ec2 describe-vpc-attribute --vpc-id {vpc} --attribute {name} --region {region}");
+    let vpc = vpc_id(scene);
+    let attribute = |name: &str| aws(scene, "describe-vpc-attribute", &format!("--vpc-id {vpc} --attribute {name}"));
     let mut steps = vec![
         format!(
-            "Both DNS attributes of {vpc} must be on. Where you have AWS access, see them: {}; {}",
+            "Both DNS attributes of {vpc} must be on. With AWS access: {}; {}",
             attribute("enableDnsHostnames"),
             attribute("enableDnsSupport")
         ),
-        format!(
-            "Each endpoint must exist and have private DNS on (or its private hosted zone be associated with this VPC): {}",
-            describe_all(scene, "VpcEndpoints[].[ServiceName,PrivateDnsEnabled]", false)
-        ),
+        format!("Each endpoint must exist and have private DNS on for this VPC: {}", endpoints(scene, PRIVATE_DNS)),
     ];
     let names: Vec<IpAddr> = scene.plan.dns.servers.iter().map(|server| shown(server.address.ip())).collect();
     if let (Some(_), Some(first)) = (scene.plan.dns.vpc, targets.first()) {
@@ -233,18 +201,14 @@ pub(in crate::judge) fn private_dns_off(scene: &Scene<'_>, targets: &[&Judged<'_
 /// A service without an endpoint. The owner of a shared subnet's VPC creates it, not the subnet's user.
 pub(in crate::judge) fn endpoint_missing(scene: &Scene<'_>, targets: &[&Judged<'_>]) -> Vec<String> {
     let names = service_names(scene, targets);
-    let see = match (names.as_slice(), targets) {
-        ([_], [judged]) => super::describe(scene, judged.view.target(), STATE),
-        _ => describe_all(scene, "VpcEndpoints[].[ServiceName,PrivateDnsEnabled]", false),
-    };
     let what = if names.is_empty() { "for these names".to_owned() } else { list(&names) };
     vec![
         format!(
             "Create the interface endpoint {what} in {} with private DNS on (in a shared subnet, the VPC's owner must).",
             vpc_id(scene)
         ),
-        "If it exists, turn its private DNS on, or associate its private hosted zone with this VPC.".to_owned(),
-        format!("Where you have AWS access, see whether it does: {see}"),
+        "If it exists, turn its private DNS on, or associate its hosted zone here.".to_owned(),
+        format!("With AWS access, see what exists: {}", endpoints(scene, PRIVATE_DNS)),
     ]
 }
 
@@ -275,9 +239,17 @@ pub(in crate::judge) fn tls_inspection(targets: &[&Judged<'_>], issuer: &str) ->
 
 /// A proxy in the way, or the only way.
 pub(in crate::judge) fn proxy(scene: &Scene<'_>, proxy: &ProxyRecord) -> Vec<String> {
-    let who = if proxy.agent { "The SSM agent's proxy" } else { "This environment's proxy" };
-    let mut steps = vec![format!("{who} is set in {}.", tidy(&proxy.origin, 100))];
-    steps.extend(from_table(scene, Cause::ProxyInterferes));
+    let (who, origin) = (if proxy.agent { "The SSM agent" } else { "This environment" }, tidy(&proxy.origin, 100));
+    let mut steps = if proxy.works {
+        vec![
+            format!("{who} gets out by the proxy that is set in {origin}: leave it until the direct way is open."),
+            "If the proxy is the only way that is meant, set enabled = false for these targets.".to_owned(),
+        ]
+    } else {
+        let mut steps = vec![format!("{who} has its proxy from {origin}.")];
+        steps.extend(from_table(scene, Cause::ProxyInterferes));
+        steps
+    };
     if proxy.agent {
         steps.push("See what the agent uses: systemctl show amazon-ssm-agent -p Environment".to_owned());
     }

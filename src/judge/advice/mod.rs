@@ -68,25 +68,25 @@ fn vpc_id(scene: &Scene<'_>) -> String {
     scene.host.vpc_id.as_deref().map_or_else(|| "VPC_ID".to_owned(), |id| tidy(id, 30))
 }
 
-/// The command that shows the endpoints of `target`'s service; those of the VPC where the service has no name.
-fn describe(scene: &Scene<'_>, target: &Target, query: &str) -> String {
-    let filter = service_name(scene, target)
-        .map_or_else(|| format!("vpc-id,Values={}", vpc_id(scene)), |name| format!("service-name,Values={name}"));
-    format!("aws ec2 describe-vpc-endpoints --filters Name={filter} --query '{query}' --region {}", scene.region())
+/// The command that shows the endpoints of a VPC. A list of service names would not fit the screen.
+fn endpoints(scene: &Scene<'_>, query: &str) -> String {
+    aws(scene, "describe-vpc-endpoints", &format!("--filters Name=vpc-id,Values={} --query '{query}'", vpc_id(scene)))
 }
 
-/// The command that shows the network interface that has `address`.
-fn interface(scene: &Scene<'_>, address: IpAddr) -> String {
+/// The command that shows `query` of the network interface that has `address`.
+fn interface(scene: &Scene<'_>, address: IpAddr, query: &str) -> String {
     let address = shown(address);
     let filter = if address.is_ipv4() { "addresses.private-ip-address" } else { "ipv6-addresses.ipv6-address" };
-    format!(
-        "aws ec2 describe-network-interfaces --filters Name={filter},Values={address} \
-         --query 'NetworkInterfaces[].[Status,AvailabilityZone,SubnetId]' --region {}",
-        scene.region()
-    )
+    let rest = format!("--filters Name={filter},Values={address} --query 'NetworkInterfaces[].{query}'");
+    aws(scene, "describe-network-interfaces", &rest)
 }
 
-const STATE: &str = "VpcEndpoints[].[VpcId,State,PrivateDnsEnabled]";
+/// The region stands first: so the parts that are long begin lines of their own.
+fn aws(scene: &Scene<'_>, verb: &str, rest: &str) -> String {
+    format!("aws ec2 {verb} --region {} {rest}", scene.region())
+}
+
+const PRIVATE_DNS: &str = "VpcEndpoints[].[ServiceName,State,PrivateDnsEnabled]";
 const GROUPS: &str = "VpcEndpoints[].[ServiceName,State,Groups[].GroupId]";
 
 /// More steps are not read at three in the morning.
@@ -121,6 +121,7 @@ type Steps = fn(&Scene<'_>, &TargetView<'_>, &Problem) -> Vec<String>;
 const STEPS: &[(&[Cause], Steps)] = &[
     (&[Cause::TcpTimeout], |scene, view, _| silent(scene, view)),
     (&[Cause::EndpointPartial], partial),
+    (&[Cause::Ipv6Broken], |scene, _, _| six(scene)),
     (&[Cause::AddressPublic, Cause::AddressMixed], |scene, view, _| public(scene, view)),
     (&[Cause::S3AccessDenied], |scene, view, _| bucket_policy(scene, view)),
     (&[Cause::TcpUnreachable], |scene, view, _| unreachable(scene, view)),
@@ -154,13 +155,19 @@ fn silent(scene: &Scene<'_>, view: &TargetView<'_>) -> Vec<String> {
         ];
     }
     let what = service_name(scene, view.target()).unwrap_or_else(|| tidy(&view.target().host, 60));
-    let allow = format!(
-        "In the security group of the endpoint {what}, allow TCP {} from {}. Where you have AWS access, see it: {}",
-        view.target().port,
-        from_words(scene, Some(view)),
-        describe(scene, view.target(), GROUPS)
-    );
-    vec![allow, "Then the NACLs of both subnets, and this instance's own egress rules.".to_owned(), local_firewall()]
+    let see = view
+        .used()
+        .next()
+        .map_or_else(|| endpoints(scene, GROUPS), |seen| interface(scene, seen.address(), "[Status,SubnetId,Groups]"));
+    vec![
+        format!(
+            "In the security group of the endpoint {what}, allow TCP {} from {}. With AWS access: {see}",
+            view.target().port,
+            from_words(scene, Some(view)),
+        ),
+        "Then the NACLs of both subnets, and this instance's own egress rules.".to_owned(),
+        local_firewall(),
+    ]
 }
 
 fn local_firewall() -> String {
@@ -178,39 +185,44 @@ fn unreachable(scene: &Scene<'_>, view: &TargetView<'_>) -> Vec<String> {
     let mut steps = vec![format!("See which way this host sends it: ip route get {}", shown(seen.address()))];
     steps.extend(neighbours(view));
     if is_private(seen.record.place) {
-        steps.push(format!(
-            "Where you have AWS access, see whether its interface lives: {}",
-            interface(scene, seen.address())
-        ));
+        let see = interface(scene, seen.address(), "[Status,SubnetId]");
+        steps.push(format!("With AWS access, see whether its interface is there: {see}"));
     }
     steps
 }
 
 fn partial(scene: &Scene<'_>, view: &TargetView<'_>, problem: &Problem) -> Vec<String> {
     let see = problem.address.map_or_else(
-        || describe(scene, view.target(), "VpcEndpoints[].[VpcEndpointId,SubnetIds]"),
-        |address| interface(scene, address),
+        || endpoints(scene, "VpcEndpoints[].[VpcEndpointId,SubnetIds]"),
+        |address| interface(scene, address, "[Status,SubnetId]"),
     );
     let mut steps = vec![
-        format!("Where you have AWS access, see whether the dead address's interface is there: {see}"),
-        "If none is listed, take its subnet out of the endpoint and add it again: until then, clients keep getting the \
-         dead address."
-            .to_owned(),
-        format!(
-            "If it is in-use, the NACLs of its subnet and of this one must let TCP {} pass from {}, and the answers back.",
+        format!("With AWS access, see whether the dead address's interface is there: {see}"),
+        "If none is listed, take its subnet out of the endpoint and add it again.".to_owned(),
+    ];
+    match neighbours(view) {
+        // NACLs do not act within a subnet.
+        Some(step) => steps.push(step),
+        None => steps.push(format!(
+            "If it is in-use, the NACLs of its subnet and of this one must let TCP {} pass from {}, and the answers \
+             back.",
             view.target().port,
             from_words(scene, Some(view))
-        ),
-    ];
-    steps.extend(neighbours(view));
+        )),
+    }
     steps
+}
+
+/// IPv6 alone is dead: rules are written by family.
+fn six(scene: &Scene<'_>) -> Vec<String> {
+    vec![format!("See its security groups, with AWS access: {}", endpoints(scene, GROUPS))]
 }
 
 fn public(scene: &Scene<'_>, view: &TargetView<'_>) -> Vec<String> {
     let target = view.target();
     let name = service_name(scene, target).unwrap_or_else(|| tidy(&target.host, 60));
     vec![
-        format!("Where you have AWS access, see its endpoints: {}", describe(scene, target, STATE)),
+        format!("With AWS access, see the endpoints here: {}", endpoints(scene, PRIVATE_DNS)),
         format!("If there is none, create the interface endpoint {name} with private DNS."),
         "If there is one, turn its private DNS on; if it is in a hub VPC, associate its private hosted zone (or the \
          Route 53 profile) with this VPC."
@@ -254,13 +266,15 @@ fn bucket_policy(scene: &Scene<'_>, view: &TargetView<'_>) -> Vec<String> {
     let buckets = buckets(scene.region());
     let arns: Vec<String> =
         buckets.iter().map(|bucket| format!("arn:{}:s3:::{bucket}/*", arn_partition(scene))).collect();
+    let name = service_name(scene, view.target()).unwrap_or_else(|| "SERVICE".to_owned());
+    let rest = format!("--filters Name=service-name,Values={name} --query 'VpcEndpoints[].PolicyDocument'");
     vec![
         format!(
-            "An S3 endpoint policy, or the bucket's own, refuses the read. Where you have AWS access, see the first: {}",
-            describe(scene, view.target(), "VpcEndpoints[].PolicyDocument")
+            "An S3 endpoint policy, or the bucket's own, refuses the read. With AWS access: {}",
+            aws(scene, "describe-vpc-endpoints", &rest)
         ),
         format!(
-            "In it, allow s3:GetObject, without a condition on the principal (these requests are unsigned), on {}",
+            "In the endpoint's policy, allow s3:GetObject, without a condition on the principal (these requests are unsigned), on {}",
             arns.join(", ")
         ),
         "If this fleet denies it on purpose, this is no fault.".to_owned(),
@@ -275,9 +289,5 @@ fn arn_partition(scene: &Scene<'_>) -> String {
 /// VPC's main table.
 fn routes(scene: &Scene<'_>) -> String {
     let subnet = scene.host.subnet_id.as_deref().map_or_else(|| "SUBNET_ID".to_owned(), |id| tidy(id, 30));
-    format!(
-        "aws ec2 describe-route-tables --filters Name=association.subnet-id,Values={subnet} \
-         --query 'RouteTables[].Routes' --region {}",
-        scene.region()
-    )
+    aws(scene, "describe-route-tables", &format!("--filters Name=association.subnet-id,Values={subnet}"))
 }

@@ -87,13 +87,22 @@ pub(super) fn write(page: &mut Page<'_>, round: &Round) {
 }
 
 fn write_alike(page: &mut Page<'_>, alike: &[Conclusion<'_>]) {
-    for conclusion in alike {
-        conclusion.write_what(page);
-    }
     let Some(first) = alike.first() else { return };
-    if alike.len() > 1 && !first.advice.is_empty() {
-        let body = format!("For {}, and for the others alike:", first.whose());
-        page.flow(&Paint::Plain.span(MARGIN), MARGIN.len(), &Paint::Plain.span(body));
+    let hang = mark_width(page.glyphs()) + 1;
+    let look = Paint::from(first.severity);
+    let lead = text::left(sign(first.severity, page.glyphs()), hang);
+    page.flow(&look.span(lead), hang, &look.span(headline(first, alike)));
+    let mut say = |words: &str| page.flow(&Paint::Plain.span(MARGIN), MARGIN.len(), &Paint::Plain.span(words));
+    match alike {
+        [only] => say(only.sentence()),
+        several => {
+            for conclusion in several {
+                say(conclusion.summary);
+            }
+            if !first.advice.is_empty() {
+                say(&format!("For {}, and for the others alike:", first.whose()));
+            }
+        }
     }
     for (at, advice) in first.advice.iter().enumerate() {
         page.step(&format!("{MARGIN}{}. ", at + 1), advice);
@@ -102,14 +111,6 @@ fn write_alike(page: &mut Page<'_>, alike: &[Conclusion<'_>]) {
 }
 
 impl Conclusion<'_> {
-    fn write_what(&self, page: &mut Page<'_>) {
-        let hang = mark_width(page.glyphs()) + 1;
-        let look = Paint::from(self.severity);
-        let lead = text::left(sign(self.severity, page.glyphs()), hang);
-        page.flow(&look.span(lead), hang, &look.span(self.headline()));
-        page.flow(&Paint::Plain.span(MARGIN), MARGIN.len(), &Paint::Plain.span(self.sentence()));
-    }
-
     fn whose(&self) -> String {
         if self.targets.is_empty() { "this host".to_owned() } else { self.targets.join(", ") }
     }
@@ -127,23 +128,27 @@ impl Conclusion<'_> {
         let is_said = |address: &String| said.iter().any(|word| word.trim_end_matches([':', '.']) == address);
         self.addresses.iter().map(IpAddr::to_string).filter(|address| !is_said(address)).collect()
     }
+}
 
-    /// Which service, which reason, at which layer, on which address, since when.
-    fn headline(&self) -> String {
-        let mut words = vec![format!("{}: {}", self.whose(), self.cause)];
-        words.extend(self.stage.map(|stage| format!(" at {stage}")));
-        let unnamed = self.unnamed();
+/// Which services, which reason, at which layer, on which addresses, since when.
+fn headline(first: &Conclusion<'_>, alike: &[Conclusion<'_>]) -> String {
+    let whose: Vec<String> = alike.iter().map(Conclusion::whose).collect();
+    let mut words = vec![format!("{}: {}", whose.join(", "), first.cause)];
+    words.extend(first.stage.map(|stage| format!(" at {stage}")));
+    if let [only] = alike {
+        let unnamed = only.unnamed();
         // A summary that names some of them, and counts the rest, is enough.
-        if !unnamed.is_empty() && unnamed.len() == self.addresses.len() {
+        if !unnamed.is_empty() && unnamed.len() == only.addresses.len() {
             let shown: Vec<&str> = unnamed.iter().take(ADDRESSES).map(String::as_str).collect();
             words.push(format!(", {}", shown.join(", ")));
             if unnamed.len() > ADDRESSES {
                 words.push(format!(" and {} more", unnamed.len() - ADDRESSES));
             }
         }
-        words.extend(self.since.map(|since| lasting(since, self.now)));
-        words.concat()
     }
+    let since = alike.iter().filter_map(|conclusion| conclusion.since).min();
+    words.extend(since.map(|since| lasting(since, first.now)));
+    words.concat()
 }
 
 /// A target's `since` is that of its verdict: it dates the finding only if that is what the verdict comes from.
