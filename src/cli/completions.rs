@@ -14,7 +14,7 @@ pub(super) fn run(shell: Shell) -> Exit {
         Shell::Fish => script.push_str(&fish_causes()),
         // clap_complete 4.6 writes the hyphen of the program's name in two ways, so that no verb is ever recognised.
         Shell::Bash => script = script.replace("vpce__subcmd__probe", "vpce__probe"),
-        _ => {}
+        Shell::Elvish | Shell::PowerShell | Shell::Zsh | _ => {}
     }
     match screen::print(&script) {
         Ok(()) => Exit::Done,
@@ -25,7 +25,7 @@ pub(super) fn run(shell: Shell) -> Exit {
     }
 }
 
-/// clap_complete writes no words for an argument without a name into fish's script.
+/// `clap_complete` writes no words for an argument without a name into fish's script.
 fn fish_causes() -> String {
     let line = |cause: &Cause| {
         let meaning = cause.text().meaning.replace(['\'', '"'], "");

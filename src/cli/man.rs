@@ -71,11 +71,11 @@ fn section(verb: &Command) -> io::Result<String> {
     Ok(section)
 }
 
-const DESCRIPTION: &str = r#".PP
+const DESCRIPTION: &str = r".PP
 \fBvpce\-probe once\fR needs no root, no config file and no credentials. It asks every name server by itself, looks where
 each address lies, connects to every address, completes and verifies TLS, and asks one unsigned HTTP question. What it
 sees is reduced to one named cause for each fault, with the steps to take. It listens on no port.
-"#;
+";
 
 const REST: &str = r#".SH "EXIT STATUS"
 Of \fBonce\fR and \fBstatus\fR:

@@ -88,7 +88,7 @@ pub(crate) fn gateway_unreachable(scene: &Scene<'_>, drawn: &[Conclusion]) -> Ve
     let conclude = |judged: &Judged<'_>| {
         let addresses: Vec<IpAddr> = judged.view.used().map(Seen::address).collect();
         let summary = format!(
-            "{} {} public and silent: no route, or a rule drops it",
+            "{} {} public and silent: no route, or filtered",
             list(&addresses),
             words::verb(addresses.len(), "is", "are")
         );

@@ -120,7 +120,16 @@ pub(in crate::judge) fn resolver_down(scene: &Scene<'_>, targets: &[&Judged<'_>]
     let host = targets.first().map_or_else(|| "NAME".to_owned(), |judged| tidy(&judged.view.target().host, 80));
     let vpc = vpc_resolver(scene);
     let answered = targets.iter().any(|judged| judged.view.vpc_answer().is_some());
+    let denied = |judged: &&&Judged<'_>| {
+        matches!(judged.view.resolve().outcome.cause(), Some(Cause::DnsNxdomain | Cause::DnsNoData))
+    };
     let mut steps = Vec::new();
+    if !answered && targets.iter().all(|judged| denied(&judged)) {
+        // The server does answer: what it says of these names is the question.
+        steps.push(format!("Ask the VPC's own resolver: dig @{vpc} {host}"));
+        steps.extend(from_table(scene, Cause::DnsNxdomain));
+        return steps;
+    }
     if answered {
         steps.push(format!(
             "The VPC's resolver {vpc} does answer: repair the configured name servers, or use it instead. See what \
