@@ -41,10 +41,7 @@ fn gather(native: CertificateResult, looked_at: &str, extra: Option<&Path>) -> R
 }
 
 fn is_unreadable(error: &rustls_native_certs::Error) -> bool {
-    match &error.kind {
-        ErrorKind::Io { inner, .. } => inner.kind() != io::ErrorKind::NotFound,
-        _ => true,
-    }
+    !matches!(&error.kind, ErrorKind::Io { inner, .. } if inner.kind() == io::ErrorKind::NotFound)
 }
 
 fn add_file(roots: &mut RootCertStore, file: &Path) -> Result<(), ProbeError> {

@@ -23,7 +23,7 @@ def table():
 def _demanded(expected):
     for key, value in expected.items():
         if isinstance(value, dict):
-            yield from _demanded(value)
+            yield from value if key == "finding" else _demanded(value)
         elif key in LISTS:
             yield from value
         elif key == "cause" and isinstance(value, str) and value != "none":

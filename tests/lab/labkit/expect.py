@@ -3,7 +3,8 @@
 An expected value is compared with the value at the same place of the JSON: a table descends, a list means "one of
 these", a string that starts with `re:` is a pattern, "none" is null; where the report has a list, it must hold all of
 the expected. `problems` lists causes that must be among a target's problems, `not_problems` those that must not.
-`may_…` names what the contract leaves open, `any_findings` wants one of several.
+`may_…` names what the contract leaves open, `any_findings` wants one of several. `finding` holds, by cause, what one
+finding of that cause must say: `targets` are those that it joins, one pattern for `advice` fits one of its steps.
 """
 
 import re
@@ -29,6 +30,7 @@ ROUND_KEYS = {
     "verdict",
     "others",
     "findings",
+    "finding",
     "any_findings",
     "may_findings",
     "not_findings",
@@ -63,6 +65,18 @@ def differences(expect, report, exit_code, wall_ms):
     return found + _targets(expect, report.get("targets") or [])
 
 
+def wrong_words(expect, **streams):
+    """What the streams say that they must not, or do not say and must; a stream that is not given is not looked at."""
+    found = [
+        f"{name} does not match /{expect[name]}/: {text!r}"
+        for name, text in streams.items()
+        if name in expect and not re.search(expect[name], text)
+    ]
+    if "not_stdout" in expect and re.search(expect["not_stdout"], "".join(streams.values())):
+        found.append(f"the output matches /{expect['not_stdout']}/, which it must not")
+    return found
+
+
 def _contradictions(report, wall_ms):
     """What no report may say, whatever the scenario."""
     found = []
@@ -85,14 +99,23 @@ def expected_exits(expect):
 
 def _findings(expect, report):
     got = {finding["cause"] for finding in report.get("findings") or []}
-    wanted = set(expect.get("findings", []))
+    told = expect.get("finding", {})
+    wanted = set(expect.get("findings", [])) | set(told)
     found = [f"finding {cause} is missing" for cause in sorted(wanted - got)]
+    for cause in told.keys() & got:
+        found += _one_of([f for f in report["findings"] if f["cause"] == cause], told[cause])
     either = set(expect.get("any_findings", []))
     if either and not either & got:
         found.append(f"none of the findings {_either(sorted(either))} is there")
     allowed = wanted | either | set(expect.get("may_findings", []))
     unwanted = got & (set(expect.get("not_findings", [])) | (ACROSS_TARGETS - allowed))
     return found + [f"finding {cause} is wrong here" for cause in sorted(unwanted)]
+
+
+def _one_of(findings, wanted):
+    """One and the same finding must say all that is wanted; else what the first lacks is shown."""
+    wrong = [_match(f"finding {finding['cause']}", wanted, finding) for finding in findings]
+    return wrong[0] if all(wrong) else []
 
 
 def _host(expect, host):
@@ -135,19 +158,21 @@ def _match(where, wanted, got):
             return [f"{where}: expected {wanted}, got {got!r}"]
         return [line for key, value in wanted.items() for line in _match(f"{where}.{key}", value, got.get(key))]
     if isinstance(got, list):
-        missing = [value for value in (wanted if isinstance(wanted, list) else [wanted]) if value not in got]
+        values = wanted if isinstance(wanted, list) else [wanted]
+        missing = [value for value in values if not any(_fits(value, item) for item in got)]
         return [f"{where}: {_either(missing)} is not among {got}"] if missing else []
-    if isinstance(wanted, str) and wanted.startswith("re:"):
-        return (
-            []
-            if isinstance(got, str) and re.search(wanted[3:], got)
-            else [f"{where}: expected /{wanted[3:]}/, got {got!r}"]
-        )
     accepted = wanted if isinstance(wanted, list) else [wanted]
+    if any(_fits(value, got) for value in accepted):
+        return []
+    return [f"{where}: expected {_either(accepted)}, got {got!r}"]
+
+
+def _fits(wanted, got):
+    """Whether a single value is the wanted one, or fits its pattern."""
+    if isinstance(wanted, str) and wanted.startswith("re:"):
+        return isinstance(got, str) and re.search(wanted[3:], got) is not None
     # TOML has no null: "none" stands for it.
-    return (
-        [] if ("none" if got is None else got) in accepted else [f"{where}: expected {_either(accepted)}, got {got!r}"]
-    )
+    return wanted == ("none" if got is None else got)
 
 
 def _either(values):
