@@ -356,6 +356,14 @@ fn completions_are_scripts_of_their_shell() {
     assert!(script.contains("tcp-timeout"), "causes can be completed");
     let (code, _, stderr) = with_input(Command::new("bash").arg("-n"), &script);
     assert_eq!((code, stderr.as_str()), (0, ""));
+    // As bash calls the function: the program, the word to complete, the word before it.
+    let asked = script
+        + "COMP_WORDS=(vpce-probe explain tcp-t); COMP_CWORD=2; _vpce__probe vpce-probe tcp-t explain; echo ${COMPREPLY[*]}\n\
+           COMP_WORDS=(vpce-probe once --format n); COMP_CWORD=3; _vpce__probe vpce-probe n --format; echo ${COMPREPLY[*]}\n";
+    let (_, stdout, stderr) = with_input(&mut Command::new("bash"), &asked);
+    assert_eq!((stdout.as_str(), stderr.as_str()), ("tcp-timeout\nnagios\n", ""));
+    let (_, script, _) = run(&mut probe(&["completions", "fish"]));
+    assert!(script.contains("-a \"tcp-timeout\""), "causes can be completed");
 }
 
 #[test]

@@ -204,8 +204,10 @@ const SHORTEST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_hours(1);
 
 const EXIT_CODES: &str = "\
-Exit codes of once and status: 0 healthy, 1 degraded, 2 failed, 3 could not judge.
-Of the other verbs: 0 done, 64 wrong command line, 78 wrong config, 1 anything else.";
+Exit codes of once and status:
+  0 healthy, 1 degraded, 2 failed, 3 could not judge
+Of the other verbs:
+  0 done, 64 wrong command line, 78 wrong config, 1 anything else";
 
 const VERDICT_CODES: &str = "Exit codes: 0 healthy, 1 degraded, 2 failed, 3 could not judge.";
 

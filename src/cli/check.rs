@@ -58,22 +58,27 @@ fn programme(config: &Config, targets: &[Target], region: Option<&str>, source: 
         (None, _) => "discovered on the host; REGION stands for it here".to_owned(),
     };
     let _ = write!(out, "\nWould be probed (region: {region}):\n\n{}\n", list::table(targets));
-    let _ = writeln!(out, "Names are asked of: {}", name_servers(config));
+    let _ = writeln!(out, "Names are asked of {}", name_servers(config));
     let t = &config.timeouts;
     let budgets = [("resolve", t.resolve), ("connect", t.connect), ("tls", t.tls), ("http", t.http), ("imds", t.imds)];
     let budgets: Vec<String> =
         budgets.iter().map(|(stage, budget)| format!("{stage} {}", duration::show(*budget))).collect();
-    let _ = writeln!(out, "Budgets: {}; the whole round {}", budgets.join(", "), duration::show(config.round_deadline));
+    let _ =
+        writeln!(out, "Budgets: {};\n  the whole round {}", budgets.join(", "), duration::show(config.round_deadline));
     out
 }
 
 fn name_servers(config: &Config) -> String {
     let servers = match &config.dns.resolver {
-        ResolverChoice::System => "the system's name servers (resolv.conf) and the hosts file".to_owned(),
+        ResolverChoice::System => "the system's name servers and the hosts file".to_owned(),
         ResolverChoice::Vpc => return "the VPC's resolver".to_owned(),
         ResolverChoice::Servers(list) => list.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
     };
-    if config.dns.compare_with_vpc { format!("{servers}; on EC2 the VPC's resolver beside them") } else { servers }
+    if config.dns.compare_with_vpc {
+        format!("{servers},\n  and on EC2 of the VPC's resolver beside them")
+    } else {
+        servers
+    }
 }
 
 /// A label that no region and no service bears.

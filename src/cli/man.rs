@@ -35,6 +35,7 @@ fn page() -> io::Result<String> {
     man.render_synopsis_section(&mut roff)?;
     man.render_description_section(&mut roff)?;
     let mut page = String::from_utf8_lossy(&roff).into_owned();
+    page.push_str(DESCRIPTION);
     page.push_str(".SH COMMANDS\n");
     for verb in command.get_subcommands().filter(|verb| verb.get_name() != "help") {
         page.push_str(&section(verb)?);
@@ -54,7 +55,8 @@ fn section(verb: &Command) -> io::Result<String> {
     if options {
         man.render_options_section(&mut roff)?;
     }
-    let text = String::from_utf8_lossy(&roff);
+    let text = String::from_utf8_lossy(&roff).replace("[\\fB\\-4\\fR ]", "[\\fB\\-4\\fR]");
+    let text = text.replace("[\\fB\\-6\\fR ]", "[\\fB\\-6\\fR]");
     let lines =
         text.lines().filter(|line| !line.starts_with(".SH ") && !line.starts_with(".ie ") && !line.starts_with(".el "));
     let mut section = format!(".SS {name}\n");
@@ -69,6 +71,12 @@ fn section(verb: &Command) -> io::Result<String> {
     Ok(section)
 }
 
+const DESCRIPTION: &str = r".PP
+\fBvpce\-probe once\fR needs no root, no config file and no credentials. It asks every name server by itself, looks where
+each address lies, connects to every address, completes and verifies TLS, and asks one unsigned HTTP question. What it
+sees is reduced to one named cause for each fault, with the steps to take. It listens on no port.
+";
+
 const REST: &str = r#".SH "EXIT STATUS"
 Of \fBonce\fR and \fBstatus\fR:
 .TP
@@ -82,7 +90,7 @@ degraded: works, with a warning, or an optional target is broken
 failed: a required target is broken
 .TP
 3
-could not judge: wrong command line or config, no region, no or an old state file
+could not judge: wrong command line or config, no region, an unreadable trust store, no or an old state file
 .PP
 Of the other commands: 0 done, 64 wrong command line, 78 wrong config, 1 anything else.
 .SH FILES
@@ -91,7 +99,11 @@ Of the other commands: 0 done, 64 wrong command line, 78 wrong config, 1 anythin
 the config; everything has a default
 .TP
 \fI/run/vpce\-probe/last.json\fR
-the daemon's last round
+the daemon's last round, as \fBonce \-\-format json\fR writes it
+.TP
+\fI/etc/resolv.conf\fR, \fI/etc/hosts\fR
+the name servers that are asked, and the names that are pinned; behind a local stub of systemd\-resolved,
+\fI/run/systemd/resolve/resolv.conf\fR
 .SH ENVIRONMENT
 .TP
 AWS_REGION, AWS_DEFAULT_REGION
@@ -105,4 +117,32 @@ how the output looks
 .TP
 RUNTIME_DIRECTORY
 where \fBstatus\fR looks for the state file
+.TP
+HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY
+no probe uses a proxy; one that keeps programs off the endpoints is reported, and where the direct way fails, CONNECT
+through it is tried and told
+.SH EXAMPLES
+.TP
+\fBvpce\-probe once\fR
+what is wrong, and what to do
+.TP
+\fBvpce\-probe once \-\-explain \-\-service ssm\fR
+one target only, with every stage of every address
+.TP
+\fBvpce\-probe once \-\-format json | jq \-r \(aq.findings[].summary\(aq\fR
+the findings, for a script
+.TP
+\fBvpce\-probe once \-\-quiet || echo \(dqexit code $?\(dq\fR
+the verdict alone
+.TP
+\fBvpce\-probe explain tcp\-timeout\fR
+what a cause means, how to confirm and how to mend it
+.TP
+\fBvpce\-probe targets \-\-region eu\-west\-1 \-\-service kms\fR
+the host name that would be probed
+.SH "SEE ALSO"
+.BR dig (1),
+.BR openssl\-s_client (1),
+.BR ip\-neighbour (8),
+.BR nft (8)
 "#;

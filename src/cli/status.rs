@@ -25,7 +25,7 @@ use crate::{
 /// Why there is no last round to show.
 #[derive(Debug, thiserror::Error)]
 enum StatusError {
-    #[error("there is no {}: the daemon is not running, or has not finished a round (systemctl status vpce-probe)", .0.display())]
+    #[error("there is no {}: the daemon is not running, or has not finished a round; vpce-probe once probes now", .0.display())]
     Missing(PathBuf),
     #[error("cannot read {}", .0.display())]
     Unreadable(PathBuf, #[source] io::Error),

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::model::{
     cause::{Cause, Stage},
-    observation::{Canary, LargeHello, MtuOutcome, Outcome, Place, TlsRecord},
+    observation::{Canary, LargeHello, MtuOutcome, Outcome, Place, Subnet, TlsRecord},
     plan::AddressRules,
     target::Expect,
     units::Millis,
@@ -96,7 +96,13 @@ pub(super) fn connect(view: &AddressView<'_>) -> Option<Sight> {
         return None;
     }
     let Some(record) = &view.record.connect else { return Some(unfinished(Stage::Connect)) };
-    broken(record.outcome, Stage::Connect, record.elapsed_ms, record.detail.as_deref())
+    // Within the own subnet no router stands between, and only an unanswered ARP or ND takes so long to say so.
+    let alone = view.record.subnet == Some(Subnet::Own) && record.elapsed_ms.as_f64() > SLOW_MS;
+    let detail = match record.errno.as_deref() {
+        Some("EHOSTUNREACH") if alone => Some("no neighbour answers for it"),
+        Some(_) | None => record.detail.as_deref(),
+    };
+    broken(record.outcome, Stage::Connect, record.elapsed_ms, detail)
 }
 
 /// Layer: the TLS handshake and the certificate.

@@ -118,8 +118,9 @@ pub(super) fn resolve(view: &TargetView<'_>) -> Vec<Problem> {
     let said = matches!(cause, Cause::DnsNxdomain | Cause::DnsNoData | Cause::DnsServfail | Cause::DnsRefused);
     let by = if said { ", says" } else { " from" };
     let server = record.resolver.map_or_else(String::new, |server| format!("{by} {}", shown(server)));
-    let what = words::failure(cause, record.elapsed_ms, record.detail.as_deref());
-    let summary = format!("{}: {what}{server}", tidy(&view.target().host, 60));
+    let what = words::failure(cause, record.elapsed_ms, None);
+    let aside = words::aside(cause, record.detail.as_deref());
+    let summary = format!("{}: {what}{server}{aside}", tidy(&view.target().host, 60));
     vec![problem(cause, Severity::Failure, Stage::Resolve, None, &summary)]
 }
 
@@ -240,7 +241,7 @@ pub(super) fn not_finished(view: &TargetView<'_>) -> Vec<Problem> {
     let Some((address, stage)) = cut.or_else(|| Some((*view.untried.first()?, Stage::Connect))) else {
         return Vec::new();
     };
-    let summary = format!("{} not finished before the round's deadline (at {stage})", shown(address));
+    let summary = format!("{} was not finished before the round's deadline (at {stage})", shown(address));
     let settled = view.used().any(|seen| seen.is_live() || seen.dead().is_some());
     let severity = if settled { Severity::Warning } else { Severity::Failure };
     unfinished(severity, stage, Some(address), &summary)

@@ -11,9 +11,42 @@ pub(super) fn failure(cause: Cause, elapsed: Millis, detail: Option<&str>) -> St
     let plain =
         || PLAIN.iter().find(|(known, _)| *known == cause).map_or(cause.as_str(), |(_, words)| words).to_owned();
     let base = timed.unwrap_or_else(plain);
-    match detail.map(|detail| tidy(detail, 90)).filter(|detail| !detail.is_empty()) {
-        Some(detail) => format!("{base} ({detail})"),
-        None => base,
+    match detail {
+        Some(detail) if SPEAKS_FOR_ITSELF.contains(&cause) && !detail.trim().is_empty() => alone(detail),
+        Some(_) | None => base + &aside(cause, detail),
+    }
+}
+
+/// A detail in the place of a sentence; what it adds in brackets is left out where it is long.
+fn alone(detail: &str) -> String {
+    let short = detail.split_once(" (").filter(|_| detail.chars().count() > ALONE).map_or(detail, |(first, _)| first);
+    tidy(short, ALONE)
+}
+
+/// ` (detail)`; nothing where it only repeats what [`failure`] says of the cause.
+pub(super) fn aside(cause: Cause, detail: Option<&str>) -> String {
+    let repeats = |detail: &str| {
+        let known = |part: &str| detail.starts_with(part) || part == "no answer" && detail.ends_with(part);
+        SAID.iter().any(|(other, part)| *other == cause && known(part))
+    };
+    match detail.filter(|detail| !detail.trim().is_empty() && !repeats(detail)) {
+        None => String::new(),
+        Some(detail) => format!(" ({})", tidy(detail, BESIDE)),
+    }
+}
+
+/// The part of a distinguished name that a person knows it by: `CN=…` where it begins so, else the whole.
+pub(super) fn common_name(name: &str) -> String {
+    let first = name.split(", ").next().filter(|part| part.starts_with("CN="));
+    tidy(first.unwrap_or(name), 60)
+}
+
+/// The first item, and how many more there are.
+pub(super) fn first_of<T: Display>(items: &[T]) -> String {
+    match items {
+        [] => "nothing".to_owned(),
+        [one] => one.to_string(),
+        [first, rest @ ..] => format!("{first} (and {} more)", rest.len()),
     }
 }
 
@@ -73,10 +106,10 @@ pub(super) fn shown(address: IpAddr) -> IpAddr {
     address.to_canonical()
 }
 
-/// ` (this host's subnet, zone eu-west-1a)`, ` (another subnet)`, or nothing where that is not known.
+/// ` (this host's subnet, eu-west-1a)`, ` (another subnet)`, or nothing where that is not known.
 pub(super) fn subnet(subnet: Option<Subnet>, zone: Option<&str>) -> String {
     match (subnet, zone) {
-        (Some(Subnet::Own), Some(zone)) => format!(" (this host's subnet, zone {})", tidy(zone, 20)),
+        (Some(Subnet::Own), Some(zone)) => format!(" (this host's subnet, {})", tidy(zone, 20)),
         (Some(Subnet::Own), None) => " (this host's subnet)".to_owned(),
         (Some(Subnet::Other), _) => " (another subnet)".to_owned(),
         (None, _) => String::new(),
@@ -84,6 +117,10 @@ pub(super) fn subnet(subnet: Option<Subnet>, zone: Option<&str>) -> String {
 }
 
 const SENTENCE: usize = 160;
+/// A detail in the place of a sentence, beside a name and two addresses.
+const ALONE: usize = 115;
+/// A detail in brackets after a sentence.
+const BESIDE: usize = 90;
 const SHOWN: usize = 3;
 
 /// How the waits end; the time follows.
@@ -102,7 +139,7 @@ const PLAIN: &[(Cause, &str)] = &[
     (Cause::TcpDenied, "this host forbids the connection"),
     (Cause::TlsClosed, "closed the connection during the TLS handshake"),
     (Cause::TlsReset, "reset the connection during the TLS handshake"),
-    (Cause::TlsNotTls, "what answers does not speak TLS"),
+    (Cause::TlsNotTls, "the peer does not speak TLS"),
     (Cause::TlsProtocol, "the TLS handshake breaks"),
     (Cause::TlsUntrusted, "the certificate's chain is not trusted"),
     (Cause::TlsWrongName, "the certificate is for another name"),
@@ -115,4 +152,20 @@ const PLAIN: &[(Cause, &str)] = &[
     (Cause::DnsRefused, "REFUSED"),
     (Cause::DnsUnreachable, "no name server can be reached"),
     (Cause::DnsMalformed, "the answer is no DNS message"),
+];
+
+/// Causes whose detail is the whole sentence already.
+const SPEAKS_FOR_ITSELF: &[Cause] =
+    &[Cause::TlsNotTls, Cause::TlsUntrusted, Cause::TlsWrongName, Cause::TlsExpired, Cause::TlsNotYetValid];
+
+/// How details begin that only repeat the words for the cause: they are left to the transcript.
+const SAID: &[(Cause, &str)] = &[
+    (Cause::TcpTimeout, ""),
+    (Cause::TcpRefused, ""),
+    (Cause::TcpReset, ""),
+    (Cause::TlsTimeout, "not one byte came"),
+    (Cause::TlsClosed, ""),
+    (Cause::TlsReset, ""),
+    (Cause::HttpTimeout, "no complete answer"),
+    (Cause::DnsTimeout, "no answer"),
 ];

@@ -210,7 +210,7 @@ const ERRORS: &[Entry] = &[
         Errno::HOSTUNREACH,
         "EHOSTUNREACH",
         Meaning::Network(Cause::TcpUnreachable),
-        "the host is unreachable: no neighbour answers for it, or a router says so",
+        "no neighbour answers for it, or a router says so",
     ),
     (Errno::NETDOWN, "ENETDOWN", Meaning::Network(Cause::TcpUnreachable), "the network interface is down"),
     (Errno::HOSTDOWN, "EHOSTDOWN", Meaning::Network(Cause::TcpUnreachable), "a router says that the host is down"),

@@ -204,15 +204,31 @@ fn starts_with_program(text: &str) -> bool {
     bare(text).split(' ').next().is_some_and(is_program)
 }
 
-/// A command broken between its words into lines of at most `columns`, each but the last ending in ` \`, so that the
-/// lines can be pasted as they are. Words in quotes stay whole, and a word wider than the line stays whole too.
-pub(super) fn fold_command(command: &str, columns: usize) -> Vec<String> {
-    if width(command) <= columns {
-        return vec![command.to_owned()];
+/// Commands joined by `; `, each broken between its words into lines of at most `columns`, each but the last ending in
+/// ` \`, so that the lines can be pasted as they are. Words in quotes stay whole, and a word wider than the line stays
+/// whole too.
+pub(super) fn fold_command(commands: &str, columns: usize) -> Vec<String> {
+    let mut all: Vec<Vec<String>> = vec![Vec::new()];
+    for mut word in shell_words(commands) {
+        let is_last = word.ends_with(';') && word.pop().is_some();
+        if let Some(command) = all.last_mut() {
+            command.push(word);
+        }
+        if is_last {
+            all.push(Vec::new());
+        }
+    }
+    all.into_iter().filter(|words| !words.is_empty()).flat_map(|words| fold_words(words, columns)).collect()
+}
+
+fn fold_words(words: Vec<String>, columns: usize) -> Vec<String> {
+    let whole = words.join(" ");
+    if width(&whole) <= columns {
+        return vec![whole];
     }
     let mut lines = Vec::new();
     let mut line = String::new();
-    for word in options_with_values(shell_words(command), columns.saturating_sub(CONTINUATION.len() + 2)) {
+    for word in options_with_values(words, columns.saturating_sub(CONTINUATION.len() + 2)) {
         let indent = if lines.is_empty() { 0 } else { CONTINUATION.len() };
         if !line.is_empty() && indent + width(&line) + 1 + width(&word) + 2 > columns {
             push_command_line(&mut lines, &format!("{line} \\"));
@@ -227,14 +243,18 @@ pub(super) fn fold_command(command: &str, columns: usize) -> Vec<String> {
     lines
 }
 
-/// `--option value` reads better on one line, where it fits.
+/// `--option value` reads better on one line, where it fits, and where the value would stick out by itself as well.
 fn options_with_values(words: Vec<String>, columns: usize) -> Vec<String> {
     let mut units: Vec<String> = Vec::new();
     let mut wants_value = false;
     for word in words {
         let is_option = word.starts_with('-');
         match units.last_mut() {
-            Some(unit) if wants_value && !is_option && width(unit) + 1 + width(&word) <= columns => {
+            Some(unit)
+                if wants_value
+                    && !is_option
+                    && (width(unit) + 1 + width(&word) <= columns || width(&word) > columns) =>
+            {
                 unit.push(' ');
                 unit.push_str(&word);
             }
@@ -351,17 +371,7 @@ mod tests {
         check(80, &["aws ec2 describe-x --filters 'Name=a b,Values=c d' --query 'X[].Y'"]);
         check(60, &["aws ec2 describe-x --filters 'Name=a b,Values=c d' \\", "  --query 'X[].Y'"]);
         check(40, &["aws ec2 describe-x \\", "  --filters 'Name=a b,Values=c d' \\", "  --query 'X[].Y'"]);
-        check(
-            9,
-            &[
-                "aws ec2 \\",
-                "  describe-x \\",
-                "  --filters \\",
-                "  'Name=a b,Values=c d' \\",
-                "  --query \\",
-                "  'X[].Y'",
-            ],
-        );
+        check(9, &["aws ec2 \\", "  describe-x \\", "  --filters 'Name=a b,Values=c d' \\", "  --query 'X[].Y'"]);
     }
 
     proptest! {

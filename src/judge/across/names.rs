@@ -8,7 +8,7 @@ use crate::{
         advice,
         scene::{Judged, Scene, Seen},
         target::vpc_does_better,
-        words::{self, list, shown},
+        words::{self, first_of, list, shown},
     },
     model::{
         cause::Cause,
@@ -63,13 +63,13 @@ pub(crate) fn resolver_disagrees(scene: &Scene<'_>, drawn: &[Conclusion]) -> Vec
     let system = server(first.view.resolve().resolver);
     let says = match first.view.resolve().outcome.cause() {
         Some(cause) => words::without_addresses(cause),
-        None => format!("says {}", list(&first.view.resolve().addresses)),
+        None => format!("says {}", first_of(&first.view.resolve().addresses)),
     };
     let summary = format!(
-        "{}: {system} {says}, the VPC's resolver {} says {}: {system} does not forward to it",
-        list(&names(&failed)),
+        "{system} {says} for {}, the VPC's resolver {} says {}: {system} does not forward to it",
+        first.name(),
         server(vpc.resolver),
-        list(&vpc.addresses)
+        first_of(&vpc.addresses)
     );
     let advice = advice::across::resolver_disagrees(scene, first, &system);
     vec![Conclusion::new(Cause::ResolverDisagrees, Severity::Failure, &failed, &summary, advice)]
@@ -138,17 +138,15 @@ pub(crate) fn private_dns_off(scene: &Scene<'_>, drawn: &[Conclusion]) -> Vec<Co
         return Vec::new();
     }
     let answer = failed.iter().any(|judged| judged.view.seen.iter().any(Seen::answers));
-    let reach = if answer { ", which answer: traffic leaves the VPC" } else { ", which are silent" };
-    let reason = if siblings.is_empty() {
-        "private DNS is off in this VPC, or there are no endpoints".to_owned()
+    let reach = if answer { "that answer, so traffic leaves the VPC" } else { "and no answer" };
+    let summary = if siblings.is_empty() {
+        format!("public addresses {reach}: private DNS is off, or there are no endpoints")
     } else {
-        format!("private DNS is off on their endpoints, or they have none (not so {})", list(&siblings))
+        format!(
+            "public addresses {reach}, while {} is private: private DNS is off, or there are no endpoints",
+            list(&siblings)
+        )
     };
-    let summary = format!(
-        "{} {} to public addresses{reach}; {reason}",
-        list(&names(&failed)),
-        words::verb(failed.len(), "resolves", "resolve"),
-    );
     let advice = if siblings.is_empty() {
         advice::across::private_dns_off(scene, &failed)
     } else {

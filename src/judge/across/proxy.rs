@@ -1,12 +1,12 @@
 //! Findings that point away from the network: a proxy that diverts, an agent that is down.
 
-use super::{Conclusion, names, names::is_well};
+use super::{Conclusion, names::is_well};
 use crate::{
     judge::{
         advice,
         host::agent_stale,
         scene::{Judged, Scene},
-        words::{list, tidy},
+        words::tidy,
     },
     model::{
         cause::Cause,
@@ -34,12 +34,12 @@ pub(crate) fn interferes(scene: &Scene<'_>, _drawn: &[Conclusion]) -> Vec<Conclu
     for (found, works) in [(tried(true), true), (tried(false), false)] {
         let Some((_, proxy)) = found.first() else { continue };
         let targets: Vec<&Judged<'_>> = found.iter().map(|(judged, _)| *judged).collect();
-        let (url, origin) = (tidy(&proxy.url, 40), tidy(&proxy.origin, 40));
+        let (whose, url) = (if proxy.agent { "the agent's proxy" } else { "the proxy" }, tidy(&proxy.url, 60));
         let summary = if works {
-            format!("{}: works through the proxy only ({url}, set in {origin})", list(&names(&targets)))
+            format!("works through {whose} only, {url}")
         } else {
             let status = proxy.status.map_or_else(String::new, |status| format!(" (CONNECT: HTTP {status})"));
-            format!("{}: the agent's proxy {url} ({origin}) does not reach it either{status}", list(&names(&targets)))
+            format!("{whose} {url} does not reach it either{status}")
         };
         let advice = advice::across::proxy(scene, proxy);
         conclusions.push(Conclusion::new(Cause::ProxyInterferes, Severity::Warning, &targets, &summary, advice));

@@ -52,16 +52,15 @@ pub(crate) fn egress_blocked(scene: &Scene<'_>, drawn: &[Conclusion]) -> Vec<Con
     targets.extend(open(scene, drawn).into_iter().filter(|judged| judged.has(Cause::GatewayUnreachable)));
     let compared = scene.targets.iter().any(tried_public);
     let own = advice::own_address(scene, private.first().map(|judged| &judged.view));
-    let from = own.map_or_else(|| "from this host".to_owned(), |own| format!("from {}", own.address));
-    let names = list(&names(&targets));
+    let from = own.map_or_else(|| "this host".to_owned(), |own| own.address.to_string());
     let (summary, advice) = if compared {
         (
-            format!("nothing answers {from}, private or public ({names}): blocked on this side"),
+            format!("nothing answers {from}, private or public: blocked on this side"),
             advice::across::egress_blocked(scene),
         )
     } else {
         (
-            format!("no endpoint answers {from} ({names}): this instance's egress, or the endpoints' security group"),
+            "no endpoint answers: this instance's egress, or the endpoints' security group".to_owned(),
             advice::across::either_side_blocked(scene, &private),
         )
     };
@@ -76,8 +75,8 @@ pub(crate) fn endpoints_blocked(scene: &Scene<'_>, drawn: &[Conclusion]) -> Vec<
         return Vec::new();
     }
     let summary = format!(
-        "all endpoints are silent ({}) while {witness} answers: the security group or NACL that they share",
-        list(&names(&targets))
+        "{} endpoints are silent while {witness} answers: the security group or NACL they share",
+        targets.len()
     );
     let advice = advice::across::endpoints_blocked(scene, &targets);
     vec![Conclusion::new(Cause::EndpointsBlocked, Severity::Failure, &targets, &summary, advice)]
@@ -88,8 +87,11 @@ pub(crate) fn gateway_unreachable(scene: &Scene<'_>, drawn: &[Conclusion]) -> Ve
     let silent = open(scene, drawn).into_iter().filter(|judged| judged.has(Cause::GatewayUnreachable));
     let conclude = |judged: &Judged<'_>| {
         let addresses: Vec<IpAddr> = judged.view.used().map(Seen::address).collect();
-        let subnet = scene.host.subnet_id.as_deref().map_or_else(String::new, |id| format!(" from {id}"));
-        let summary = format!("{} is public and silent: no way{subnet} to {}", judged.name(), list(&addresses));
+        let summary = format!(
+            "{} {} public and silent: no route, or filtered",
+            list(&addresses),
+            words::verb(addresses.len(), "is", "are")
+        );
         let advice = advice::across::gateway_unreachable(scene, judged);
         Conclusion::new(Cause::GatewayUnreachable, Severity::Failure, &[judged], &summary, advice)
     };
@@ -148,8 +150,11 @@ pub(crate) fn not_finished(scene: &Scene<'_>, _drawn: &[Conclusion]) -> Vec<Conc
         conclusions.push(Conclusion::new(Cause::NotFinished, severity, &cut, &summary, advice));
     }
     if !spoilt.is_empty() {
-        let summary =
-            format!("{} not judged: this process ran into a limit of its own (see host)", list(&names(&spoilt)));
+        let summary = format!(
+            "{} {} not judged: this process ran into a limit of its own (see host)",
+            list(&names(&spoilt)),
+            words::verb(spoilt.len(), "was", "were")
+        );
         let advice = advice::from_table(scene, Cause::ResourceExhausted);
         conclusions.push(Conclusion::new(Cause::NotFinished, Severity::Warning, &spoilt, &summary, advice));
     }

@@ -1,12 +1,12 @@
 //! What certificates and clocks show together: inspection on the path, or this host's own clock.
 
-use super::{Conclusion, names, open};
+use super::{Conclusion, open};
 use crate::{
     judge::{
         across::names::distinct,
         advice,
         scene::{Judged, Scene},
-        words::{list, tidy},
+        words::common_name,
     },
     model::{
         cause::Cause,
@@ -122,10 +122,9 @@ pub(crate) fn tls_inspection(scene: &Scene<'_>, drawn: &[Conclusion]) -> Vec<Con
         // AWS's own authority, untrusted: the trust store is broken, nobody inspects.
         return Vec::new();
     }
-    let issuer = tidy(issuer, 50);
-    let summary =
-        format!("{}: every certificate comes from {issuer}, which this host does not trust", list(&names(&targets)));
-    let advice = advice::across::tls_inspection(scene, &issuer);
+    let issuer = common_name(issuer);
+    let summary = format!("every certificate comes from {issuer}, which this host does not trust");
+    let advice = advice::across::tls_inspection(&targets, &issuer);
     vec![Conclusion::new(Cause::TlsInspection, Severity::Failure, &targets, &summary, advice)]
 }
 

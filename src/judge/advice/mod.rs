@@ -1,6 +1,7 @@
 //! Concrete steps: the address, this host's own address and network, the rule in words, and the next command.
 //!
-//! A host in a private subnet mostly cannot run the AWS CLI, so every step says where its command is typed.
+//! A host in a private subnet mostly cannot run the AWS CLI, so a finding's first `aws …` says where it is typed; every
+//! other command is for this host. The most useful step comes first, and there are at most [`MOST_STEPS`].
 
 pub(super) mod across;
 
@@ -11,7 +12,7 @@ use ipnet::IpNet;
 use crate::{
     catalog::bucket::buckets,
     judge::{
-        scene::{Judged, Scene, TargetView},
+        scene::{Judged, Scene, TargetView, is_private},
         words::{shown, tidy},
     },
     model::{cause::Cause, observation::Subnet, target::Target, verdict::Problem},
@@ -63,30 +64,33 @@ fn has_gateway(target: &Target) -> bool {
     matches!(target.service.as_deref(), Some("s3" | "dynamodb"))
 }
 
-fn with_access(command: &str) -> String {
-    format!("Run where you have AWS access: {command}")
-}
-
-fn on_this_host(command: &str) -> String {
-    format!("Type on this host: {command}")
-}
-
 fn vpc_id(scene: &Scene<'_>) -> String {
     scene.host.vpc_id.as_deref().map_or_else(|| "VPC_ID".to_owned(), |id| tidy(id, 30))
 }
 
-/// The command that shows the endpoints of `target`'s service; by its address where the service has no name.
-fn describe(scene: &Scene<'_>, target: &Target, query: &str) -> String {
-    let region = scene.region();
-    let filter = match service_name(scene, target) {
-        Some(name) => format!(" --filters Name=service-name,Values={name}"),
-        None => format!(" --filters Name=vpc-id,Values={}", vpc_id(scene)),
-    };
-    with_access(&format!("aws ec2 describe-vpc-endpoints{filter} --query '{query}' --region {region}"))
+/// The command that shows the endpoints of a VPC. A list of service names would not fit the screen.
+fn endpoints(scene: &Scene<'_>, query: &str) -> String {
+    aws(scene, "describe-vpc-endpoints", &format!("--filters Name=vpc-id,Values={} --query '{query}'", vpc_id(scene)))
 }
 
-const STATE: &str = "VpcEndpoints[].[VpcEndpointId,VpcId,State,PrivateDnsEnabled]";
-const GROUPS: &str = "VpcEndpoints[].[VpcEndpointId,State,Groups,SubnetIds]";
+/// The command that shows `query` of the network interface that has `address`.
+fn interface(scene: &Scene<'_>, address: IpAddr, query: &str) -> String {
+    let address = shown(address);
+    let filter = if address.is_ipv4() { "addresses.private-ip-address" } else { "ipv6-addresses.ipv6-address" };
+    let rest = format!("--filters Name={filter},Values={address} --query 'NetworkInterfaces[].{query}'");
+    aws(scene, "describe-network-interfaces", &rest)
+}
+
+/// The region stands first: so the parts that are long begin lines of their own.
+fn aws(scene: &Scene<'_>, verb: &str, rest: &str) -> String {
+    format!("aws ec2 {verb} --region {} {rest}", scene.region())
+}
+
+const PRIVATE_DNS: &str = "VpcEndpoints[].[ServiceName,State,PrivateDnsEnabled]";
+const GROUPS: &str = "VpcEndpoints[].[ServiceName,State,Groups[].GroupId]";
+
+/// More steps are not read at three in the morning.
+pub(super) const MOST_STEPS: usize = 5;
 
 /// The steps that the table of causes has, with this round's region in them.
 pub(super) fn from_table(scene: &Scene<'_>, cause: Cause) -> Vec<String> {
@@ -108,6 +112,7 @@ pub(super) fn of_problem(scene: &Scene<'_>, judged: &Judged<'_>, problem: &Probl
     if steps.is_empty() || !WHOLE.contains(&problem.cause) {
         steps.extend(from_table(scene, problem.cause));
     }
+    steps.truncate(MOST_STEPS);
     steps
 }
 
@@ -116,9 +121,10 @@ type Steps = fn(&Scene<'_>, &TargetView<'_>, &Problem) -> Vec<String>;
 const STEPS: &[(&[Cause], Steps)] = &[
     (&[Cause::TcpTimeout], |scene, view, _| silent(scene, view)),
     (&[Cause::EndpointPartial], partial),
+    (&[Cause::Ipv6Broken], |scene, _, _| six(scene)),
     (&[Cause::AddressPublic, Cause::AddressMixed], |scene, view, _| public(scene, view)),
     (&[Cause::S3AccessDenied], |scene, view, _| bucket_policy(scene, view)),
-    (&[Cause::TcpUnreachable], |_, view, _| neighbours(view)),
+    (&[Cause::TcpUnreachable], |scene, view, _| unreachable(scene, view)),
     (&[Cause::TlsUntrusted, Cause::TlsWrongName, Cause::TlsExpired, Cause::TlsNotYetValid], |_, view, _| {
         certificate(view)
     }),
@@ -132,7 +138,7 @@ const STEPS: &[(&[Cause], Steps)] = &[
             Cause::DnsUnreachable,
             Cause::DnsMalformed,
         ],
-        |scene, view, _| vec![ask_vpc_resolver(scene, view.target())],
+        |scene, view, _| vec![format!("Ask the VPC's own resolver: {}", ask_vpc_resolver(scene, view.target()))],
     ),
 ];
 
@@ -143,70 +149,85 @@ const WHOLE: &[Cause] = &[Cause::TcpTimeout, Cause::EndpointPartial, Cause::S3Ac
 fn silent(scene: &Scene<'_>, view: &TargetView<'_>) -> Vec<String> {
     if !view.is_private() {
         return vec![
-            "No packet came back: check the route to this address in this subnet's route table, then its firewall."
-                .to_owned(),
-            routes(scene),
+            format!("No packet came back. See this subnet's routes, where you have AWS access: {}", routes(scene)),
+            "Then the security groups and NACLs on the way, and the firewall before this address.".to_owned(),
             local_firewall(),
         ];
     }
-    let mut steps = vec![
-        allow(scene, view),
-        describe(scene, view.target(), GROUPS),
-        "Security groups answer nothing when they refuse; NACLs of both subnets and this instance's own egress rules too."
-            .to_owned(),
-    ];
-    steps.extend(neighbours(view));
-    steps.push(local_firewall());
-    steps
-}
-
-fn allow(scene: &Scene<'_>, view: &TargetView<'_>) -> String {
     let what = service_name(scene, view.target()).unwrap_or_else(|| tidy(&view.target().host, 60));
-    let port = view.target().port;
-    format!("In the security group of the endpoint {what}, allow TCP {port} from {}.", from_words(scene, Some(view)))
+    let see = view
+        .used()
+        .next()
+        .map_or_else(|| endpoints(scene, GROUPS), |seen| interface(scene, seen.address(), "[Status,SubnetId,Groups]"));
+    vec![
+        format!(
+            "In the security group of the endpoint {what}, allow TCP {} from {}. With AWS access: {see}",
+            view.target().port,
+            from_words(scene, Some(view)),
+        ),
+        "Then the NACLs of both subnets, and this instance's own egress rules.".to_owned(),
+        local_firewall(),
+    ]
 }
 
 fn local_firewall() -> String {
-    "This host's own firewall may drop it as well; type on this host: sudo nft list ruleset".to_owned()
+    "This host's own firewall may drop it as well: sudo nft list ruleset".to_owned()
 }
 
 /// ARP or ND tells whether a dead address of the own subnet exists at all.
-fn neighbours(view: &TargetView<'_>) -> Vec<String> {
-    let near = view.used().find(|seen| seen.broken().is_some() && seen.record.subnet == Some(Subnet::Own));
-    near.map(|seen| on_this_host(&format!("ip neigh show {}", shown(seen.address())))).into_iter().collect()
+fn neighbours(view: &TargetView<'_>) -> Option<String> {
+    let near = view.used().find(|seen| seen.broken().is_some() && seen.record.subnet == Some(Subnet::Own))?;
+    Some(format!("If this says FAILED or INCOMPLETE, nobody has the address: ip neigh show {}", shown(near.address())))
+}
+
+fn unreachable(scene: &Scene<'_>, view: &TargetView<'_>) -> Vec<String> {
+    let Some(seen) = view.used().find(|seen| seen.broken().is_some()) else { return Vec::new() };
+    let mut steps = vec![format!("See which way this host sends it: ip route get {}", shown(seen.address()))];
+    steps.extend(neighbours(view));
+    if is_private(seen.record.place) {
+        let see = interface(scene, seen.address(), "[Status,SubnetId]");
+        steps.push(format!("With AWS access, see whether its interface is there: {see}"));
+    }
+    steps
 }
 
 fn partial(scene: &Scene<'_>, view: &TargetView<'_>, problem: &Problem) -> Vec<String> {
-    let address = problem.address.map_or_else(|| "ADDRESS".to_owned(), |address| shown(address).to_string());
+    let see = problem.address.map_or_else(
+        || endpoints(scene, "VpcEndpoints[].[VpcEndpointId,SubnetIds]"),
+        |address| interface(scene, address, "[Status,SubnetId]"),
+    );
     let mut steps = vec![
-        with_access(&format!(
-            "aws ec2 describe-network-interfaces --filters Name=addresses.private-ip-address,Values={address} \
-             --query 'NetworkInterfaces[].[NetworkInterfaceId,Status,AvailabilityZone,SubnetId,Groups]' --region {}",
-            scene.region()
-        )),
-        format!(
-            "If the interface is in use, check the NACLs of its subnet and of this one for TCP {} from {}.",
+        format!("With AWS access, see whether the dead address's interface is there: {see}"),
+        "If none is listed, take its subnet out of the endpoint and add it again.".to_owned(),
+    ];
+    match neighbours(view) {
+        // NACLs do not act within a subnet.
+        Some(step) => steps.push(step),
+        None => steps.push(format!(
+            "If it is in-use, the NACLs of its subnet and of this one must let TCP {} pass from {}, and the answers \
+             back.",
             view.target().port,
             from_words(scene, Some(view))
-        ),
-        "If it is gone, take its subnet out of the endpoint and add it again: clients keep getting the dead address."
-            .to_owned(),
-    ];
-    steps.extend(neighbours(view));
+        )),
+    }
     steps
+}
+
+/// IPv6 alone is dead: rules are written by family.
+fn six(scene: &Scene<'_>) -> Vec<String> {
+    vec![format!("See its security groups, with AWS access: {}", endpoints(scene, GROUPS))]
 }
 
 fn public(scene: &Scene<'_>, view: &TargetView<'_>) -> Vec<String> {
     let target = view.target();
     let name = service_name(scene, target).unwrap_or_else(|| tidy(&target.host, 60));
     vec![
-        describe(scene, target, STATE),
-        format!(
-            "If there is none, create the interface endpoint {name} with private DNS; if there is, turn its private DNS on."
-        ),
-        ask_vpc_resolver(scene, target),
-        "If the endpoint is in a hub VPC, associate its private hosted zone (or the Route 53 profile) with this VPC."
+        format!("With AWS access, see the endpoints here: {}", endpoints(scene, PRIVATE_DNS)),
+        format!("If there is none, create the interface endpoint {name} with private DNS."),
+        "If there is one, turn its private DNS on; if it is in a hub VPC, associate its private hosted zone (or the \
+         Route 53 profile) with this VPC."
             .to_owned(),
+        format!("Compare what the VPC's own resolver says: {}", ask_vpc_resolver(scene, target)),
         "If public is meant, say so in the config: expect = \"any\" for this target.".to_owned(),
     ]
 }
@@ -220,11 +241,11 @@ fn certificate(view: &TargetView<'_>) -> Vec<String> {
             IpAddr::V6(v6) => format!("[{v6}]"),
         },
     );
-    let host = tidy(&target.host, 80);
-    vec![on_this_host(&format!(
-        "openssl s_client -connect {address}:{} -servername {host} -showcerts </dev/null",
-        target.port
-    ))]
+    vec![format!(
+        "See the certificates that come: openssl s_client -connect {address}:{} -servername {} -showcerts </dev/null",
+        target.port,
+        tidy(&target.host, 80)
+    )]
 }
 
 /// The VPC's resolver: the one that was asked, else the link-local one that every VPC has.
@@ -238,29 +259,35 @@ fn vpc_resolver(scene: &Scene<'_>) -> String {
 }
 
 fn ask_vpc_resolver(scene: &Scene<'_>, target: &Target) -> String {
-    on_this_host(&format!("dig @{} {}", vpc_resolver(scene), tidy(&target.host, 80)))
+    format!("dig @{} {}", vpc_resolver(scene), tidy(&target.host, 80))
 }
 
 fn bucket_policy(scene: &Scene<'_>, view: &TargetView<'_>) -> Vec<String> {
-    let region = scene.region();
-    let mut steps = vec![
-        "An S3 endpoint policy, or the bucket's own, refuses the read; some fleets mean it, and then this is no fault."
-            .to_owned(),
-        describe(scene, view.target(), "VpcEndpoints[].[VpcEndpointId,VpcEndpointType,PolicyDocument]"),
-        "Allow s3:GetObject without conditions on the principal (these requests are unsigned) for:".to_owned(),
-    ];
-    steps.extend(buckets(region).iter().map(|bucket| format!("arn:{}:s3:::{bucket}/*", arn_partition(scene))));
-    steps
+    let buckets = buckets(scene.region());
+    let arns: Vec<String> =
+        buckets.iter().map(|bucket| format!("arn:{}:s3:::{bucket}/*", arn_partition(scene))).collect();
+    let name = service_name(scene, view.target()).unwrap_or_else(|| "SERVICE".to_owned());
+    let rest = format!("--filters Name=service-name,Values={name} --query 'VpcEndpoints[].PolicyDocument'");
+    vec![
+        format!(
+            "An S3 endpoint policy, or the bucket's own, refuses the read. With AWS access: {}",
+            aws(scene, "describe-vpc-endpoints", &rest)
+        ),
+        format!(
+            "In the endpoint's policy, allow s3:GetObject, without a condition on the principal (these requests are unsigned), on {}",
+            arns.join(", ")
+        ),
+        "If this fleet denies it on purpose, this is no fault.".to_owned(),
+    ]
 }
 
 fn arn_partition(scene: &Scene<'_>) -> String {
     scene.host.partition.as_deref().map_or_else(|| "aws".to_owned(), |partition| tidy(partition, 20))
 }
 
+/// The command that shows the routes of this host's subnet. A subnet without a table of its own shows none: it uses the
+/// VPC's main table.
 fn routes(scene: &Scene<'_>) -> String {
     let subnet = scene.host.subnet_id.as_deref().map_or_else(|| "SUBNET_ID".to_owned(), |id| tidy(id, 30));
-    with_access(&format!(
-        "aws ec2 describe-route-tables --filters Name=association.subnet-id,Values={subnet} --region {}",
-        scene.region()
-    ))
+    aws(scene, "describe-route-tables", &format!("--filters Name=association.subnet-id,Values={subnet}"))
 }

@@ -58,7 +58,7 @@ pub(super) static EGRESS_BLOCKED: CauseText = CauseText {
         "aws ec2 describe-network-acls --filters Name=association.subnet-id,Values=SUBNET_ID --region REGION",
     ],
     mend: &[
-        "Allow TCP 443 out in this instance's security group.",
+        "Allow TCP 443 out in this instance's security group (Terraform removes the default egress rule).",
         "Allow TCP 443 out and 1024-65535 in, in the subnet's NACL.",
         "Look at this host's own firewall.",
     ],
@@ -135,7 +135,7 @@ pub(super) static PROXY_INTERFERES: CauseText = CauseText {
     ],
     mend: &[
         "Let the endpoints go past the proxy: no_proxy=169.254.169.254,169.254.169.253,.REGION.amazonaws.com in the agent's unit drop-in.",
-        "If the proxy is the only way that is meant, this target's failure is expected: expect = \"any\", or take it out.",
+        "If the proxy is the only way that is meant, the target's failure is expected: enabled = false takes it out.",
     ],
     owner: Owner::ThisHost,
 };

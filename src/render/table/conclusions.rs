@@ -75,41 +75,80 @@ pub(super) fn write(page: &mut Page<'_>, round: &Round) {
         advice: &report.advice,
     }));
     conclusions.sort_by_key(|conclusion| std::cmp::Reverse(conclusion.severity));
-    for conclusion in &conclusions {
+    while !conclusions.is_empty() {
+        // The same fault on several targets: each is named, and the steps are written once.
+        let key = conclusions.first().map(|first| (first.cause, first.severity));
+        let (alike, rest) =
+            conclusions.into_iter().partition(|conclusion| Some((conclusion.cause, conclusion.severity)) == key);
+        conclusions = rest;
         page.gap();
-        conclusion.write(page);
+        write_alike(page, &alike);
     }
 }
 
-impl Conclusion<'_> {
-    fn write(&self, page: &mut Page<'_>) {
-        let hang = mark_width(page.glyphs()) + 1;
-        let look = Paint::from(self.severity);
-        let lead = text::left(sign(self.severity, page.glyphs()), hang);
-        page.flow(&look.span(lead), hang, &look.span(self.headline()));
-        let margin = "  ";
-        page.flow(&Paint::Plain.span(margin), margin.len(), &Paint::Plain.span(self.summary));
-        for (at, advice) in self.advice.iter().enumerate() {
-            page.step(&format!("{margin}{}. ", at + 1), advice);
+fn write_alike(page: &mut Page<'_>, alike: &[Conclusion<'_>]) {
+    let Some(first) = alike.first() else { return };
+    let hang = mark_width(page.glyphs()) + 1;
+    let look = Paint::from(first.severity);
+    let lead = text::left(sign(first.severity, page.glyphs()), hang);
+    page.flow(&look.span(lead), hang, &look.span(headline(first, alike)));
+    let mut say = |words: &str| page.flow(&Paint::Plain.span(MARGIN), MARGIN.len(), &Paint::Plain.span(words));
+    match alike {
+        [only] => say(only.sentence()),
+        several => {
+            for conclusion in several {
+                say(conclusion.summary);
+            }
+            if !first.advice.is_empty() {
+                say(&format!("For {}, and for the others alike:", first.whose()));
+            }
         }
-        page.line(&[Paint::Faint.span(format!("{margin}More: vpce-probe explain {}", self.cause))]);
+    }
+    for (at, advice) in first.advice.iter().enumerate() {
+        page.step(&format!("{MARGIN}{}. ", at + 1), advice);
+    }
+    page.line(&[Paint::Faint.span(format!("{MARGIN}More: vpce-probe explain {}", first.cause))]);
+}
+
+impl Conclusion<'_> {
+    fn whose(&self) -> String {
+        if self.targets.is_empty() { "this host".to_owned() } else { self.targets.join(", ") }
     }
 
-    /// Which service, which reason, at which layer, on which address, since when.
-    fn headline(&self) -> String {
-        let whose = if self.targets.is_empty() { "this host".to_owned() } else { self.targets.join(", ") };
-        let mut words = vec![format!("{whose}: {}", self.cause)];
-        words.extend(self.stage.map(|stage| format!(" at {stage}")));
-        if !self.addresses.is_empty() {
-            let shown: Vec<String> = self.addresses.iter().take(ADDRESSES).map(IpAddr::to_string).collect();
-            words.push(format!(", {}", shown.join(", ")));
-        }
-        if self.addresses.len() > ADDRESSES {
-            words.push(format!(" and {} more", self.addresses.len() - ADDRESSES));
-        }
-        words.extend(self.since.map(|since| lasting(since, self.now)));
-        words.concat()
+    /// The summary without the target's name, which the headline has already.
+    fn sentence(&self) -> &str {
+        let [target] = self.targets.as_slice() else { return self.summary };
+        self.summary.strip_prefix(target).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(self.summary)
     }
+
+    /// The addresses that the summary does not name.
+    fn unnamed(&self) -> Vec<String> {
+        let said: Vec<&str> =
+            self.summary.split(|c: char| !(c.is_ascii_alphanumeric() || c == '.' || c == ':')).collect();
+        let is_said = |address: &String| said.iter().any(|word| word.trim_end_matches([':', '.']) == address);
+        self.addresses.iter().map(IpAddr::to_string).filter(|address| !is_said(address)).collect()
+    }
+}
+
+/// Which services, which reason, at which layer, on which addresses, since when.
+fn headline(first: &Conclusion<'_>, alike: &[Conclusion<'_>]) -> String {
+    let whose: Vec<String> = alike.iter().map(Conclusion::whose).collect();
+    let mut words = vec![format!("{}: {}", whose.join(", "), first.cause)];
+    words.extend(first.stage.map(|stage| format!(" at {stage}")));
+    if let [only] = alike {
+        let unnamed = only.unnamed();
+        // A summary that names some of them, and counts the rest, is enough.
+        if !unnamed.is_empty() && unnamed.len() == only.addresses.len() {
+            let shown: Vec<&str> = unnamed.iter().take(ADDRESSES).map(String::as_str).collect();
+            words.push(format!(", {}", shown.join(", ")));
+            if unnamed.len() > ADDRESSES {
+                words.push(format!(" and {} more", unnamed.len() - ADDRESSES));
+            }
+        }
+    }
+    let since = alike.iter().filter_map(|conclusion| conclusion.since).min();
+    words.extend(since.map(|since| lasting(since, first.now)));
+    words.concat()
 }
 
 /// A target's `since` is that of its verdict: it dates the finding only if that is what the verdict comes from.
@@ -157,5 +196,6 @@ fn addresses(cause: Cause, reports: &[&TargetReport]) -> Vec<IpAddr> {
     }
 }
 
+const MARGIN: &str = "  ";
 /// More of them would bury the sentence.
 const ADDRESSES: usize = 4;

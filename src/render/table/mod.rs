@@ -12,6 +12,7 @@ use super::{
 };
 use crate::model::{
     cause::Stage,
+    host::ImdsState,
     round::{Round, TargetReport},
     units::Timestamp,
     verdict::{RoundVerdict, Verdict},
@@ -59,7 +60,7 @@ fn heading(page: &mut Page<'_>, round: &Round) {
     let mut place: Vec<String> =
         [&host.instance_id, &host.availability_zone, &host.vpc_id].into_iter().flatten().cloned().collect();
     if place.is_empty() {
-        place.push(format!("instance unknown (IMDS {})", host.imds.as_str()));
+        place.push(format!("instance unknown ({})", imds(host.imds)));
     }
     place.push(moment(round.started_at));
     if let Some(age) = round.age_s {
@@ -67,6 +68,21 @@ fn heading(page: &mut Page<'_>, round: &Round) {
     }
     let cells: Vec<Span> = place.into_iter().map(|words| Paint::Faint.span(words)).collect();
     page.cells(&cells);
+}
+
+/// Why IMDS did not name the instance.
+const fn imds(state: ImdsState) -> &'static str {
+    match state {
+        ImdsState::Ok => "IMDS does not name it",
+        ImdsState::Slow => "IMDS answers too slowly",
+        ImdsState::Off => "IMDS is off",
+        ImdsState::Unreachable => "IMDS does not answer",
+        ImdsState::HopLimit => "IMDS hop limit too low",
+        ImdsState::Forbidden => "IMDS refuses",
+        ImdsState::V1Only => "IMDS knows no tokens",
+        ImdsState::Garbage => "IMDS answers garbage",
+        ImdsState::NotAsked => "IMDS not asked",
+    }
 }
 
 fn counts(round: &Round) -> String {

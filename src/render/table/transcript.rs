@@ -165,6 +165,8 @@ fn ended(outcome: Outcome, elapsed: Millis, detail: Option<&String>, glyphs: Gly
 fn connect(record: &ConnectRecord, remote: SocketAddr, glyphs: Glyphs) -> String {
     let way = match record.local {
         None => format!("to {remote}"),
+        // Where no connection came about, the port is not known.
+        Some(local) if local.port() == 0 => format!("{} → {remote}", local.ip()),
         Some(local) => format!("{local} → {remote}"),
     };
     let mut parts = vec![ended(record.outcome, record.elapsed_ms, record.detail.as_ref(), glyphs), way];
