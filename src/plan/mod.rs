@@ -3,7 +3,7 @@
 mod dns;
 mod target;
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use ipnet::{IpNet, Ipv6Net};
 
@@ -153,7 +153,12 @@ fn neighbourhood(facts: &HostFacts) -> Vec<IpNet> {
         IpNet::V4(net) => (net.prefix_len() >= SHORTEST_SUBNET).then(|| net.trunc().into()),
         IpNet::V6(net) => Ipv6Net::new(net.addr(), VPC_PREFIX).ok().map(|net| net.trunc().into()),
     };
-    facts.addresses.iter().filter_map(around).collect()
+    // Private space is private without it, and not because the operator allows it.
+    let global = |own: &&IpNet| match own.addr() {
+        IpAddr::V4(v4) => !(v4.is_private() || matches!(v4.octets(), [100, 64..=127, ..])),
+        IpAddr::V6(v6) => !v6.is_unique_local(),
+    };
+    facts.addresses.iter().filter(global).filter_map(around).collect()
 }
 
 /// The bits of the IPv6 network that AWS gives to a VPC.
@@ -290,8 +295,8 @@ mod tests {
             assert_eq!(planned.plan.addresses.allowed_cidrs, nets(expected), "{own:?} in {vpc:?}");
         }
         check(&["2600:1f18:1234:1a07::50/128"], &[], &["2600:1f18:1234:1a00::/56"]);
-        check(&["52.95.1.50/24", "10.0.0.9/32"], &[], &["52.95.1.0/24", "10.0.0.9/32"]);
-        check(&["52.95.1.50/8", "100.64.0.1/10"], &[], &[]);
+        check(&["52.95.1.50/24", "52.96.0.9/32"], &[], &["52.95.1.0/24", "52.96.0.9/32"]);
+        check(&["10.0.1.50/24", "100.64.0.1/20", "fd12::5/64", "52.95.1.50/8"], &[], &[]);
         check(&["52.95.1.50/24", "2600:1f18:1234:1a07::50/128"], &["10.0.0.0/16"], &[]);
     }
 
