@@ -87,11 +87,9 @@ pub(crate) fn gateway_unreachable(scene: &Scene<'_>, drawn: &[Conclusion]) -> Ve
     let silent = open(scene, drawn).into_iter().filter(|judged| judged.has(Cause::GatewayUnreachable));
     let conclude = |judged: &Judged<'_>| {
         let addresses: Vec<IpAddr> = judged.view.used().map(Seen::address).collect();
-        let summary = format!(
-            "{} {} public and silent: no route, or filtered",
-            list(&addresses),
-            words::verb(addresses.len(), "is", "are")
-        );
+        let subnet = scene.host.subnet_id.as_deref().map_or_else(String::new, |id| format!(" from {id}"));
+        let are = words::verb(addresses.len(), "is", "are");
+        let summary = format!("{} (public) {are} silent{subnet}", list(&addresses));
         let advice = advice::across::gateway_unreachable(scene, judged);
         Conclusion::new(Cause::GatewayUnreachable, Severity::Failure, &[judged], &summary, advice)
     };

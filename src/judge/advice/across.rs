@@ -28,11 +28,7 @@ pub(in crate::judge) fn gateway_unreachable(scene: &Scene<'_>, judged: &Judged<'
         steps.push(format!(
             "The route table of {subnet} needs the gateway endpoint's route (prefix list {prefixes}). {see}"
         ));
-        steps.push(format!(
-            "This instance's security group must allow TCP {} out to that prefix list, and the NACL its addresses, \
-             both ways.",
-            target.port
-        ));
+        steps.push(format!("This host's security group must let TCP {} out there, the NACL both ways.", target.port));
         steps.push("If it goes by NAT, check that: a host cannot tell the two apart.".to_owned());
     } else {
         steps.push(format!(
