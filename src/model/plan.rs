@@ -40,7 +40,8 @@ pub struct DnsPlan {
     pub servers: Vec<NameServer>,
     /// The VPC's resolver, where it is not among `servers`, is to be compared, and this is an EC2 host.
     pub vpc: Option<SocketAddr>,
-    /// Sends in all for one question and name server, spread over the budget.
+    /// Sends for one question and name server, spread over the budget. Two more are made where the server has answered
+    /// another question meanwhile: then the datagram was lost, and four alone would be too few for a hundred rounds.
     pub attempts: u8,
     /// Whether the hosts file is honoured (it is with the system's resolver).
     pub hosts_file: bool,
