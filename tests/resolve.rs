@@ -496,6 +496,7 @@ async fn no_data_beside_silence_is_a_timeout() {
     let server = server(|kind, _| if kind == RecordType::A { no_data() } else { Say::Nothing }).await;
     let record = ask(&server).await;
     check(&record, Err(Cause::DnsTimeout));
+    // Two sends more than the four: A's answer shows that the server is there.
     assert_eq!(detail(&record), "A: dns-no-data; AAAA: asked 6 times, no answer");
 }
 
