@@ -264,13 +264,16 @@ pub(super) fn endpoint_absent(view: &TargetView<'_>) -> Vec<Problem> {
     vec![problem(Cause::EndpointAbsent, Severity::Note, Stage::Classify, None, &summary)]
 }
 
-/// The VPC resolver's answer, where it meets the expectation that the system's answer breaks.
+/// The VPC resolver's answer, where it meets the expectation that the system's answer breaks. Silence and garbage are no
+/// answer to disagree with: who gives them is dead, not misinformed.
 pub(super) fn vpc_does_better<'a>(view: &TargetView<'a>) -> Option<&'a ResolveRecord> {
     let target = view.target();
     let rules = &view.plan.addresses;
     let meets = |address: IpAddr| violation(target.expect, classify(address, target, rules).0, rules).is_none();
     let system_breaks = match view.resolve().outcome.cause() {
-        Some(cause) => cause != Cause::NotFinished,
+        Some(cause) => {
+            matches!(cause, Cause::DnsNxdomain | Cause::DnsNoData | Cause::DnsServfail | Cause::DnsRefused)
+        }
         None => view.used().any(Seen::is_misplaced),
     };
     if !system_breaks || target.expect == Expect::Absent || view.is_pinned() {

@@ -17,7 +17,8 @@ use crate::{
     },
 };
 
-/// Rule: no name at all could be resolved (two or more; the hosts file does not count).
+/// Rule: no name at all could be resolved (two or more; the hosts file does not count). A server that denies what the
+/// VPC's resolver knows is up: it does not forward, which is for [`resolver_disagrees`] to say.
 pub(crate) fn resolver_down(scene: &Scene<'_>, drawn: &[Conclusion]) -> Vec<Conclusion> {
     let asked = || {
         let counts = |judged: &&Judged<'_>| !judged.view.is_pinned() && judged.view.target().expect != Expect::Absent;
@@ -29,6 +30,12 @@ pub(crate) fn resolver_down(scene: &Scene<'_>, drawn: &[Conclusion]) -> Vec<Conc
     // A server that knows every name and has no address of the family that was asked for is well.
     let empty = |judged: &Judged<'_>| judged.view.resolve().outcome.cause() == Some(Cause::DnsNoData);
     if asked().count() < 2 || !asked().all(down) || asked().all(empty) || failed.is_empty() {
+        return Vec::new();
+    }
+    let denies = |judged: &Judged<'_>| {
+        matches!(judged.view.resolve().outcome.cause(), Some(Cause::DnsNxdomain | Cause::DnsNoData))
+    };
+    if asked().all(denies) && failed.iter().any(|judged| vpc_does_better(&judged.view).is_some()) {
         return Vec::new();
     }
     let causes = distinct(failed.iter().filter_map(|judged| judged.view.resolve().outcome.cause()));
