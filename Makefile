@@ -4,7 +4,7 @@ CARGO ?= cargo
 BIN   := target/debug/vpce-probe
 JOBS  ?= $(shell nproc)
 
-.PHONY: help demo test lab lint deny release size bench soak fuzz setup root clean
+.PHONY: help demo test lab lint deny release bench soak fuzz setup root clean
 
 help:
 	@printf '%s\n' \

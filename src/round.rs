@@ -67,6 +67,7 @@ pub async fn run(
     let prober = Prober::new(&plan::tls(config))?;
     progress(Progress::Discovering);
     let facts = host::discover(&Query { timeout: query.timeout.min(budget / 2), ..query.clone() }).await;
+    tracing::debug!(imds = ?facts.imds, region = ?facts.region, ms = %facts.elapsed_ms, "facts about this host");
     let Planned { plan, warnings } = plan::plan(config, choice, &facts)?;
     let targets = plan.targets.len();
     progress(Progress::Probing { done: 0, targets });

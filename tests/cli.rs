@@ -130,6 +130,23 @@ fn once_judges_what_it_finds_in_every_form() {
 }
 
 #[test]
+fn verbose_logs_each_stage_to_stderr_and_leaves_the_report_alone() {
+    let folder = TempDir::new().expect("a folder");
+    let config = write(&folder, "c.toml", HOST_ONLY);
+    let (code, stdout, stderr) = run(&mut probe(&["once", "--config", &config, "--format", "short", "-v"]));
+    assert_eq!(code, 2);
+    assert!(stderr.contains("facts about this host") && stderr.contains("vault.example resolve"), "{stderr}");
+    assert!(stdout.starts_with("FAIL ") && !stdout.contains("DEBUG"), "{stdout}");
+}
+
+#[test]
+fn an_extra_ca_file_that_cannot_be_used_is_named_by_its_key() {
+    let config = format!("extra_ca_file = \"/nonexistent/ca.pem\"\n{HOST_ONLY}");
+    let (code, _, stderr) = with_input(&mut probe(&["once", "--config", "-"]), &config);
+    assert!(code == 3 && stderr.contains("extra_ca_file cannot be used: /nonexistent/ca.pem"), "{code} {stderr}");
+}
+
+#[test]
 fn colour_and_glyphs_follow_flag_and_locale() {
     let folder = TempDir::new().expect("a folder");
     let config = write(&folder, "c.toml", HOST_ONLY);

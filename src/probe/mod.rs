@@ -30,8 +30,9 @@ use self::{
 use crate::{
     classify::classify,
     model::{
+        cause::Cause,
         host::Proxy,
-        observation::{AddressRecord, Observation, ProxyRecord},
+        observation::{AddressRecord, Observation, Outcome, ProxyRecord},
         plan::{Plan, TlsPlan},
         target::{Expect, Target},
     },
@@ -43,6 +44,9 @@ pub enum ProbeError {
     /// The trust store is empty or cannot be read.
     #[error("no trusted certificate authority: {0}")]
     TrustStore(String),
+    /// The operator's own authorities cannot be read.
+    #[error("extra_ca_file cannot be used: {0}")]
+    ExtraAuthorities(String),
 }
 
 /// Everything that outlives a round: the trust store and the TLS settings.
@@ -157,6 +161,10 @@ async fn in_order<T: 'static>(mut tasks: JoinSet<(usize, T)>, done: impl Fn(usiz
 async fn observe(shared: &Arc<Shared>, target: Target) -> Observation {
     let mut names = shared.names(&target);
     let resolve = names.answer().await;
+    tracing::debug!(
+        outcome = ending(resolve.outcome), ms = %resolve.elapsed_ms, addresses = ?resolve.addresses, "{} resolve",
+        target.name
+    );
     let found = if resolve.outcome.is_ok() { resolve.addresses.as_slice() } else { &[] };
     let (addresses, asked) = tokio::join!(probe_all(shared, &target, found), names.all());
     let mut exhausted = asked.exhausted;
@@ -216,7 +224,25 @@ async fn probe(
     // Without a turn before the deadline, the first step says that it could not begin.
     let _turn = trail.wait(async { (own_slots.acquire().await, shared.slots.acquire().await) }).await;
     let _end: Option<()> = chain(shared, target, &mut trail, &mut record).await;
+    log_stages(target, &record);
     (record, trail.into_exhausted())
+}
+
+/// One line for each stage that `record`'s address went through.
+fn log_stages(target: &Target, record: &AddressRecord) {
+    let stages = [
+        record.connect.as_ref().map(|stage| ("connect", stage.outcome, stage.elapsed_ms)),
+        record.tls.as_ref().map(|stage| ("tls", stage.outcome, stage.elapsed_ms)),
+        record.http.as_ref().map(|stage| ("http", stage.outcome, stage.elapsed_ms)),
+    ];
+    for (stage, outcome, elapsed) in stages.into_iter().flatten() {
+        tracing::debug!(outcome = ending(outcome), ms = %elapsed, "{} {} {stage}", target.name, record.address);
+    }
+}
+
+/// An outcome as the report spells it.
+fn ending(outcome: Outcome) -> &'static str {
+    outcome.cause().map_or("ok", Cause::as_str)
 }
 
 /// Connect, TLS, HTTP: each stage takes what the one before it gave, and the first failure ends the chain.

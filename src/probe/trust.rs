@@ -14,8 +14,8 @@ use super::ProbeError;
 /// certificates of `extra`.
 ///
 /// # Errors
-/// [`ProbeError::TrustStore`] when nothing could be read, or when `extra` has no certificate: an operator who names a
-/// file means it.
+/// [`ProbeError::TrustStore`] when nothing could be read; [`ProbeError::ExtraAuthorities`] when `extra` has no
+/// certificate: an operator who names a file means it.
 pub(super) fn load(extra: Option<&Path>) -> Result<RootCertStore, ProbeError> {
     gather(rustls_native_certs::load_native_certs(), &looked_at(), extra)
 }
@@ -45,7 +45,7 @@ fn is_unreadable(error: &rustls_native_certs::Error) -> bool {
 }
 
 fn add_file(roots: &mut RootCertStore, file: &Path) -> Result<(), ProbeError> {
-    let failed = |said: &dyn std::fmt::Display| ProbeError::TrustStore(format!("{}: {said}", file.display()));
+    let failed = |said: &dyn std::fmt::Display| ProbeError::ExtraAuthorities(format!("{}: {said}", file.display()));
     let certificates: Result<Vec<_>, _> =
         CertificateDer::pem_file_iter(file).map_err(|error| failed(&error))?.take(MOST_EXTRA).collect();
     let (added, _) = roots.add_parsable_certificates(certificates.map_err(|error| failed(&error))?);
@@ -94,7 +94,9 @@ mod tests {
         let loaded = gather(native, "SSL_CERT_FILE=/none", extra.as_ref().map(tempfile::NamedTempFile::path));
         match (loaded, expected) {
             (Ok(roots), Ok(count)) => assert_eq!(roots.len(), count),
-            (Err(ProbeError::TrustStore(said)), Err(part)) => assert!(said.contains(part), "{said}"),
+            (Err(ProbeError::TrustStore(said) | ProbeError::ExtraAuthorities(said)), Err(part)) => {
+                assert!(said.contains(part), "{said}")
+            }
             (loaded, expected) => panic!("{loaded:?} is not {expected:?}"),
         }
     }
@@ -125,6 +127,6 @@ mod tests {
         let own = file(&authority());
         let native = load_certs_from_paths(Some(own.path()), None);
         let loaded = gather(native, "", Some(std::path::Path::new("/nonexistent/extra.pem")));
-        assert!(matches!(loaded, Err(ProbeError::TrustStore(said)) if said.contains("/nonexistent/extra.pem")));
+        assert!(matches!(loaded, Err(ProbeError::ExtraAuthorities(said)) if said.contains("/nonexistent/extra.pem")));
     }
 }

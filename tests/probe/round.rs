@@ -229,6 +229,6 @@ async fn an_unreadable_authority_is_our_error() {
     let ca = root.file();
     let mut plan = plan(Vec::new(), &ca);
     plan.tls.extra_ca_file = Some("/nonexistent/ca.pem".into());
-    let Err(ProbeError::TrustStore(said)) = Prober::new(&plan.tls) else { panic!("it was read") };
+    let Err(ProbeError::ExtraAuthorities(said)) = Prober::new(&plan.tls) else { panic!("it was read") };
     assert!(said.contains("/nonexistent/ca.pem"), "{said}");
 }
