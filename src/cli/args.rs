@@ -51,7 +51,7 @@ pub(super) struct OnceArgs {
     /// The AWS region; default: discovered
     #[arg(long, value_name = "REGION")]
     pub(super) region: Option<String>,
-    /// Probe only this target or service, e.g. ssm, kms, ecr.api; may be repeated
+    /// Probe only this target or service, e.g. ssm, kms, ecr.api; may be repeated; one that is no target yet is required
     #[arg(long = "service", value_name = "SERVICE", value_parser = ServiceWord, hide_possible_values = true)]
     pub(super) services: Vec<String>,
     #[command(flatten)]

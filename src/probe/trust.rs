@@ -95,7 +95,7 @@ mod tests {
         match (loaded, expected) {
             (Ok(roots), Ok(count)) => assert_eq!(roots.len(), count),
             (Err(ProbeError::TrustStore(said) | ProbeError::ExtraAuthorities(said)), Err(part)) => {
-                assert!(said.contains(part), "{said}")
+                assert!(said.contains(part), "{said}");
             }
             (loaded, expected) => panic!("{loaded:?} is not {expected:?}"),
         }
