@@ -1,6 +1,6 @@
 """Who plays what: from a scenario to the list of servers that `servers/main.py` and unbound are to run."""
 
-from labkit import firewall, hostview, https, resolver, topology
+from labkit import firewall, https, resolver, topology
 from servers import imds
 
 PROXY_ADDRESS = "10.9.0.8"
@@ -26,11 +26,9 @@ def own_servers(scenario, wires, modes, certificates):
 
 
 def name_servers(scenario, wires):
-    """Every name server: the VPC's own, the local stub, and those elsewhere with another view."""
+    """Every name server but the instance's own stub: the VPC's, and those elsewhere with another view."""
     own = wires.resolvers_v4() + topology.RESOLVERS_V6
     views = [_view(wires.fabric, own, scenario.zone(), scenario["resolver"]["mode"])]
-    if scenario["host"]["stub"]:
-        views.append(_view(wires.host, [hostview.STUB], scenario.zone()))
     for also in scenario["resolver"]["also"]:
         views.append(_view(wires.world, [also["address"]], scenario.zone(also.get("names")), also.get("mode", "ok")))
     return [view for view in views if view["mode"] != "closed"]

@@ -8,10 +8,9 @@ import pwd
 import resource
 import time
 
-from labkit import certs, native, netns
+from labkit import certs, native, netns, resolved
 
 AGENT_UNIT = "amazon-ssm-agent.service"
-STUB = "127.0.0.53"
 PROBE = "/run/lab/vpce-probe"
 STALE_SECONDS, FRESH_SECONDS = 1800, 120
 
@@ -23,13 +22,13 @@ def build(state, scenario, certificates, agent_pid):
     (etc / "systemd/system").mkdir(parents=True)
     (run / "lab").mkdir(parents=True)
     (run / "lab/vpce-probe").touch()
-    (etc / "resolv.conf").write_text(_resolv_conf(host, scenario.region))
+    if host["stub"]:
+        (etc / "resolv.conf").symlink_to(".." + resolved.STUB_FILE)
+    else:
+        (etc / "resolv.conf").write_text(_resolv_conf(host, scenario.region))
     (etc / "hosts").write_text("\n".join(["127.0.0.1 localhost", "::1 localhost ip6-localhost", *host["hosts"]]) + "\n")
     (etc / "hostname").write_text("ip-10-0-1-50\n")
     (etc / "nsswitch.conf").write_text("passwd: files\ngroup: files\nhosts: files dns\n")
-    if host["stub"]:
-        (run / "systemd/resolve").mkdir(parents=True)
-        (run / "systemd/resolve/resolv.conf").write_text(_servers(host["nameservers"]))
     for path, text in host["files"].items():
         target = state / path.lstrip("/")
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -51,12 +50,12 @@ def build(state, scenario, certificates, agent_pid):
 def _resolv_conf(host, region):
     if host["resolv_conf"] is not None:
         return host["resolv_conf"]
-    servers = [STUB] if host["stub"] else host["nameservers"]
-    return _servers(servers) + f"search {'ec2.internal' if region == 'us-east-1' else region + '.compute.internal'}\n"
+    return "".join(f"nameserver {a}\n" for a in host["nameservers"]) + f"search {search_domain(region)}\n"
 
 
-def _servers(addresses):
-    return "".join(f"nameserver {a}\n" for a in addresses)
+def search_domain(region):
+    """The domain that the VPC's DHCP hands out."""
+    return "ec2.internal" if region == "us-east-1" else f"{region}.compute.internal"
 
 
 def _cgroup(root, agent, pid):

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 
-from labkit import cast, certs, firewall, hostview, https, netns, resolver, topology
+from labkit import cast, certs, firewall, hostview, https, netns, resolved, resolver, topology
 from labkit.scenario import load
 
 LAB_DIR = pathlib.Path(__file__).resolve().parent.parent
@@ -137,6 +137,7 @@ class Lab:
         self._start_nginx(wires, modes, certificates)
         self._raise_firewalls(wires, modes)
         hostview.build(self.state, scenario, certificates, self._start_agent(wires))
+        self._start_stub(wires)
 
     def _start_plan(self, plan):
         path = self.state / "servers.json"
@@ -155,6 +156,13 @@ class Lab:
         for number, view in enumerate(cast.name_servers(self.scenario, wires)):
             if not resolver.needs_own_server(view["mode"], view["zone"]):
                 resolver.start_unbound(CACHE, self.state, f"unbound{number}", **view)
+
+    def _start_stub(self, wires):
+        host = self.scenario["host"]
+        if host["stub"]:
+            domain = hostview.search_domain(self.scenario.region)
+            servers = host["nameservers"]
+            resolved.start(CACHE, self.state, self._start, namespace=wires.host, servers=servers, domain=domain)
 
     def _start_nginx(self, wires, modes, certificates):
         sites = {}
