@@ -8,7 +8,7 @@ import pwd
 import resource
 import time
 
-from labkit import certs, native, netns, resolved
+from labkit import certs, native, netns, policy, resolved
 
 AGENT_UNIT = "amazon-ssm-agent.service"
 PROBE = "/run/lab/vpce-probe"
@@ -96,10 +96,12 @@ def environment(scenario, state, cache):
     return env | {k: scenario.substitute(v).replace("{lab}", str(state)) for k, v in scenario["probe"]["env"].items()}
 
 
-def become_instance(namespace, state, scenario, binary=None, user="root"):
+def become_instance(lab_id, state, scenario, binary=None, user="root"):
     """Turns the calling process (a fresh child) into one on the instance; `binary` appears there as PROBE."""
-    netns.enter(namespace)
+    netns.enter(f"vp{lab_id}-host")
     netns.unshare_mounts()
+    if scenario["host"]["denied"]:
+        policy.join(lab_id)
     netns.mount("overlay", "/etc", "overlay", netns.MS_RDONLY, f"lowerdir={state}/etc:/etc")
     netns.mount(f"{state}/trust", "/etc/ssl/certs", None, netns.MS_BIND)
     netns.mount("overlay", "/run", "overlay", netns.MS_RDONLY, f"lowerdir={state}/run:/run")

@@ -13,12 +13,13 @@ import sys
 import tempfile
 import time
 
-from labkit import cast, certs, firewall, hostview, https, netns, resolved, resolver, topology
+from labkit import cast, certs, firewall, hostview, https, netns, policy, resolved, resolver, topology
 from labkit.scenario import load
 
 LAB_DIR = pathlib.Path(__file__).resolve().parent.parent
 CACHE = pathlib.Path(os.environ.get("VPCE_LAB_CACHE") or LAB_DIR.parent.parent / "target" / "lab-certs")
 STATE_PREFIX = "vpce-lab-"
+POLICY = "policy"  # a file that says that there may be a cgroup to remove
 CAPTURED = {"capture_output": True, "text": True, "stdin": subprocess.DEVNULL}
 READY_SECONDS, GONE_SECONDS = 20, 10
 
@@ -73,6 +74,8 @@ class Lab:
         self._children = []
         if namespaces:
             netns.ip_batch([f"netns del {n}" for n in namespaces])
+        if (self.state / POLICY).exists():
+            policy.remove(self.id)
         shutil.rmtree(self.state, ignore_errors=True)
 
     # -- use --
@@ -119,7 +122,7 @@ class Lab:
         return hostview.environment(self.scenario, self.state, CACHE) | (extra or {})
 
     def _become(self, binary=None, user="root"):
-        hostview.become_instance(f"vp{self.id}-host", self.state, self.scenario, binary, user)
+        hostview.become_instance(self.id, self.state, self.scenario, binary, user)
 
     # -- raising --
 
@@ -181,6 +184,9 @@ class Lab:
         firewall.guard_endpoints(wires.world, guarded)
         firewall.filter_fabric(wires.fabric, network["egress_drop"], network["loss_percent"])
         firewall.filter_host(wires.host, self.scenario["host"]["nft"])
+        if denied := self.scenario["host"]["denied"]:
+            (self.state / POLICY).touch()
+            policy.refuse(CACHE, self.id, denied)
 
     def _start_agent(self, wires):
         """A process that stands for amazon-ssm-agent; returns its PID, or None where the agent does not run."""
@@ -214,6 +220,7 @@ def remains(prefix):
     left = [f"namespace {n}" for n in netns.names(f"vp{prefix}")]
     left += [f"process {pid}" for pid in netns.processes_in(netns.names(f"vp{prefix}"))]
     left += [f"directory {p}" for p in pathlib.Path(tempfile.gettempdir()).glob(f"{STATE_PREFIX}{prefix}*")]
+    left += [f"cgroup {name}" for name in policy.left(prefix)]
     mounts = pathlib.Path("/proc/self/mountinfo").read_text()
     left += [f"mount {line}" for line in mounts.splitlines() if f"{STATE_PREFIX}{prefix}" in line]
     return left

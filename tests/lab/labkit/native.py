@@ -1,4 +1,4 @@
-"""The lab's two small C programs, compiled once for each state of their source."""
+"""The lab's small C programs, compiled once for each state of their source."""
 
 import os
 import pathlib
@@ -16,6 +16,11 @@ def ena_shim(cache):
 def measure(cache):
     """A program that runs another and tells what it cost."""
     return _compiled(cache, "measure", [])
+
+
+def deny(cache):
+    """A program that has a cgroup's connect() to some addresses refused."""
+    return _compiled(cache, "deny", [])
 
 
 def _compiled(cache, name, flags):

@@ -50,6 +50,7 @@ DEFAULTS = {
         "hosts": [],
         "stub": False,
         "nft": [],
+        "denied": [],
         "routes": [],
         "vendor": "Amazon EC2",
         "agent": "running",
