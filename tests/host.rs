@@ -398,8 +398,12 @@ async fn the_host_is_read_from_its_files() {
     assert_eq!((facts.region.as_deref(), facts.source), (Some("eu-central-1"), RegionSource::ResolvConf));
     let servers: Vec<String> =
         facts.name_servers.iter().map(|server| format!("{} {:?}", server.address, server.behind)).collect();
-    assert_eq!(servers, ["10.0.0.2:53 Some(127.0.0.53)", "[fe80::1%7]:53 Some(127.0.0.53)"]);
-    assert_eq!(facts.resolvers.len(), 2);
+    assert_eq!(
+        servers,
+        ["127.0.0.53:53 None", "10.0.0.2:53 Some(127.0.0.53)", "[fe80::1%7]:53 Some(127.0.0.53)"],
+        "programs ask the stub; who is behind it is measured beside it"
+    );
+    assert_eq!(facts.resolvers.len(), 3);
     assert_eq!(facts.link.as_ref().map(|link| (link.name.as_str(), link.mtu)), Some(("ens5", 9001)));
     assert_eq!(facts.links.len(), 1);
     assert_eq!(facts.agent.state, AgentState::Stopped);

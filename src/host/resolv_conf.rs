@@ -39,18 +39,20 @@ pub fn parse(text: &[u8]) -> ResolvConf {
     conf
 }
 
-/// The name servers and search domains of the host under `root`: systemd-resolved's stub is replaced by its upstreams.
+/// The name servers and search domains of the host under `root`. Programs ask those of resolv.conf; the servers behind
+/// systemd-resolved's stub come last, to be measured beside it: a dead one stalls the stub, and a dead stub stops every
+/// program however well they are.
 pub(super) fn read(root: Root<'_>) -> (Vec<NameServer>, Vec<String>) {
     let conf = parse(&root.bytes(RESOLV_CONF, super::files::SMALL).unwrap_or_default());
-    let mut servers: Vec<NameServer> = Vec::new();
+    let mut servers = Vec::new();
+    let mut behind = Vec::new();
     for server in conf.name_servers {
-        let upstreams = if STUBS.contains(&server.address) { upstreams(root, server.address) } else { Vec::new() };
-        if upstreams.is_empty() {
-            servers.push(NameServer { address: socket_address(root, &server), behind: None });
-        } else {
-            servers.extend(upstreams);
+        if STUBS.contains(&server.address) {
+            behind.extend(upstreams(root, server.address));
         }
+        servers.push(NameServer { address: socket_address(root, &server), behind: None });
     }
+    servers.extend(behind);
     (servers, conf.search)
 }
 

@@ -87,7 +87,9 @@ pub fn start(
         let text = "no name server is configured".to_owned();
         names.given.get_or_insert_with(|| bare(Outcome::Failed(Cause::DnsUnreachable), text));
     }
-    let system = dns.servers.iter().map(|server| (server.clone(), ResolverRole::System));
+    // Programs ask the stub, not the servers behind it: those are measured, and come after all that answer for the system.
+    let (behind, own): (Vec<NameServer>, Vec<_>) = dns.servers.iter().cloned().partition(|one| one.behind.is_some());
+    let system = own.into_iter().chain(behind).map(|server| (server, ResolverRole::System));
     let vpc = dns.vpc.iter().map(|&address| (NameServer { address, behind: None }, ResolverRole::Vpc));
     names.inquiries = system
         .chain(vpc)
@@ -157,12 +159,12 @@ impl Names {
         }
     }
 
-    /// How the system's servers stand, in order; `None`: still asked.
+    /// How the servers that programs ask stand, in order; `None`: still asked. They are the first of all.
     fn standings(&self) -> Vec<Option<Outcome>> {
         self.inquiries
             .iter()
             .zip(&self.measured)
-            .filter(|(inquiry, _)| inquiry.role == ResolverRole::System)
+            .filter(|(inquiry, _)| inquiry.role == ResolverRole::System && inquiry.server.behind.is_none())
             .map(|(_, measured)| measured.as_ref().map(|measured| measured.record.outcome))
             .collect()
     }

@@ -67,7 +67,10 @@ pub(crate) fn resolver_disagrees(scene: &Scene<'_>, drawn: &[Conclusion]) -> Vec
     };
     let server =
         |record: Option<IpAddr>| record.map_or_else(|| "the name server".to_owned(), |ip| shown(ip).to_string());
-    let system = server(first.view.resolve().resolver);
+    // A local stub only passes on what the server behind it says.
+    let asked = first.view.resolve().resolver;
+    let behind = first.view.system_servers().find(|record| record.behind.is_some() && record.behind == asked);
+    let system = server(behind.map_or(asked, |record| record.resolver));
     let says = match first.view.resolve().outcome.cause() {
         Some(cause) => words::without_addresses(cause),
         None => format!("says {}", first_of(&first.view.resolve().addresses)),

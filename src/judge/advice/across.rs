@@ -126,6 +126,14 @@ pub(in crate::judge) fn resolver_down(scene: &Scene<'_>, targets: &[&Judged<'_>]
         steps.extend(from_table(scene, Cause::DnsNxdomain));
         return steps;
     }
+    let stub = targets.iter().find_map(|judged| {
+        judged.view.system_servers().find(|record| record.behind.is_some() && record.outcome.is_ok())?.behind
+    });
+    if let Some(stub) = stub {
+        steps.push(format!(
+            "The servers behind this host's stub {stub} do answer, the stub does not: sudo systemctl restart systemd-resolved"
+        ));
+    }
     if answered {
         steps.push(format!(
             "The VPC's resolver {vpc} does answer: repair the configured name servers, or use it instead. See what \

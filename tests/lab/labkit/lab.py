@@ -165,7 +165,10 @@ class Lab:
         if host["stub"]:
             domain = hostview.search_domain(self.scenario.region)
             servers = host["nameservers"]
-            resolved.start(CACHE, self.state, self._start, namespace=wires.host, servers=servers, domain=domain)
+            child = resolved.start(CACHE, self.state, self._start, namespace=wires.host, servers=servers, domain=domain)
+            if host["stub"] == "dead":  # its files stay, as after a crash
+                child.kill()
+                child.wait()
 
     def _start_nginx(self, wires, modes, certificates):
         sites = {}

@@ -23,7 +23,7 @@ DNSSEC=no
 
 
 def start(cache, state, spawn, *, namespace, servers, domain):
-    """Starts it with `spawn` (as Popen) after the instance's files are there; returns when its stub takes questions."""
+    """Starts it with `spawn` (as Popen) after the instance's files are there; returns it when its stub takes questions."""
     folder = pathlib.Path(cache).resolve() / "resolved"
     program = folder / "systemd-resolved"
     if not program.exists():
@@ -49,6 +49,7 @@ def start(cache, state, spawn, *, namespace, servers, domain):
         if child.poll() is not None or time.monotonic() > deadline:
             raise netns.CommandFailed("systemd-resolved does not start:\n" + log.read_text())
         time.sleep(0.005)
+    return child
 
 
 def _is_ready(pid, state):
