@@ -61,6 +61,7 @@ pub(super) static TCP_DENIED: CauseText = CauseText {
         "sudo nft list ruleset",
         "ip route get ADDRESS",
         "systemctl show vpce-probe -p IPAddressDeny -p RestrictAddressFamilies",
+        "sudo bpftool cgroup tree",
     ],
     mend: &["Allow TCP 443 to the endpoint in this host's firewall, route table or security agent."],
     owner: Owner::ThisHost,
