@@ -67,7 +67,8 @@ class Lab:
 
     def _remove(self):
         namespaces = netns.names(f"vp{self.id}-")
-        _end(namespaces)
+        # A server that was started by a command which is gone may not have entered its namespace yet.
+        _end(lambda: netns.processes_in(namespaces) + netns.processes_naming(f"{self.state}/"))
         for child in self._children:
             child.kill()  # it may not have entered its namespace yet
             child.wait()
@@ -222,6 +223,7 @@ def remains(prefix):
     """What is left on this machine of labs whose ids start with `prefix`: must be nothing after `down`."""
     left = [f"namespace {n}" for n in netns.names(f"vp{prefix}")]
     left += [f"process {pid}" for pid in netns.processes_in(netns.names(f"vp{prefix}"))]
+    left += [f"process {pid}" for pid in netns.processes_naming(f"{tempfile.gettempdir()}/{STATE_PREFIX}{prefix}")]
     left += [f"directory {p}" for p in pathlib.Path(tempfile.gettempdir()).glob(f"{STATE_PREFIX}{prefix}*")]
     left += [f"cgroup {name}" for name in policy.left(prefix)]
     mounts = pathlib.Path("/proc/self/mountinfo").read_text()
@@ -233,9 +235,9 @@ def _with(modes, wanted):
     return [address for address, mode in modes.items() if mode == wanted]
 
 
-def _end(namespaces):
+def _end(find):
     deadline = time.monotonic() + GONE_SECONDS
-    while pids := netns.processes_in(namespaces):
+    while pids := find():
         if time.monotonic() > deadline:
             raise netns.CommandFailed(f"processes {pids} outlive SIGKILL")
         for pid in pids:

@@ -100,3 +100,16 @@ def processes_in(namespaces):
         except OSError:
             pass  # it ended meanwhile
     return found
+
+
+def processes_naming(path):
+    """PIDs of the processes whose command line has `path` in it."""
+    mark, found = path.encode(), []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as command_line:
+                if int(pid) != os.getpid() and mark in command_line.read():
+                    found.append(int(pid))
+        except OSError:
+            pass  # it ended meanwhile
+    return found
