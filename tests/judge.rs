@@ -111,31 +111,6 @@ fn what_is_said_fits_a_screen_and_helps() {
     }
 }
 
-/// `cargo test --test judge texts -- --nocapture --ignored` prints what every world is told.
-#[test]
-#[ignore = "prints for a reader; checks nothing"]
-fn texts() {
-    let mut out = String::new();
-    for case in CASES {
-        let judgement = run(case, RULES);
-        let _ = writeln!(out, "\n=== {}: {}", case.name, judgement.verdict);
-        for target in &judgement.targets {
-            let _ = writeln!(out, "  {:<12} {:<9} {}", target.target.name, target.verdict.as_str(), target.summary);
-        }
-        for finding in &judgement.findings {
-            let _ =
-                writeln!(out, "  * {} {} {:?}: {}", finding.severity, finding.cause, finding.targets, finding.summary);
-            for step in &finding.advice {
-                let _ = writeln!(out, "      - {step}");
-            }
-        }
-        for problem in &judgement.host.problems {
-            let _ = writeln!(out, "  host: {}: {}", problem.cause, problem.summary);
-        }
-    }
-    std::io::Write::write_all(&mut std::io::stderr(), out.as_bytes()).expect("stderr");
-}
-
 #[test]
 fn the_document_of_causes_is_the_table() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/causes.md");
