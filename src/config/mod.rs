@@ -5,6 +5,7 @@ use std::{path::PathBuf, time::Duration};
 
 use ipnet::IpNet;
 
+pub use crate::model::plan::MtuMode;
 use crate::model::{plan::Family, target::Expect};
 
 mod check;
@@ -100,18 +101,6 @@ pub struct Dns {
     pub attempts: u8,
     /// Whether the VPC's resolver is asked as well.
     pub compare_with_vpc: bool,
-}
-
-/// How much the path MTU is probed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum MtuMode {
-    /// Comb, and fan-out on suspicion.
-    #[default]
-    Full,
-    /// Only what the ordinary connection shows.
-    Passive,
-    /// Not at all.
-    Off,
 }
 
 /// `[mtu]`.

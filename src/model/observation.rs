@@ -248,6 +248,9 @@ pub struct TlsRecord {
     pub hello_bytes: Option<u64>,
     /// Whether a large ClientHello passes.
     pub large_hello: LargeHello,
+    /// The small first flight that passed where the large one did not, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub small_hello_bytes: Option<u64>,
     /// What was seen, for a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
@@ -298,6 +301,9 @@ pub struct MtuRecord {
     pub connections: u32,
     /// When it was measured, for a carried result.
     pub measured_at: Timestamp,
+    /// What was seen, for a person: why it is inconclusive, what ICMP said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
 }
 
 /// What the S3 canary (`/amazon-ssm-REGION/latest/VERSION`) said.

@@ -60,6 +60,29 @@ pub struct AddressRules {
     pub s3_prefixes: Vec<IpNet>,
 }
 
+/// How much the path MTU is probed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum MtuMode {
+    /// A comb of growing segments on the ordinary connection, and a fan-out of further ones on suspicion.
+    #[default]
+    Full,
+    /// Only what the ordinary connection shows; nothing is sent for it.
+    Passive,
+    /// Not at all.
+    Off,
+}
+
+/// How the path MTU is probed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MtuPlan {
+    /// How much.
+    pub mode: MtuMode,
+    /// Rounds between two measurements of an address that did not change; for a prober that lives longer than a round.
+    pub repeat_every: u32,
+    /// Where in that cycle this host stands: a number of its own, so that a fleet does not measure in step.
+    pub spread: u64,
+}
+
 /// How TLS is done and read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsPlan {
@@ -94,4 +117,6 @@ pub struct Plan {
     pub addresses: AddressRules,
     /// How TLS is done.
     pub tls: TlsPlan,
+    /// How the path MTU is probed.
+    pub mtu: MtuPlan,
 }

@@ -3,7 +3,11 @@
 mod dns;
 mod target;
 
-use std::{net::IpAddr, time::Duration};
+use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    net::IpAddr,
+    time::Duration,
+};
 
 use ipnet::{IpNet, Ipv6Net};
 
@@ -15,7 +19,7 @@ use crate::{
     config::Config,
     model::{
         host::HostFacts,
-        plan::{AddressRules, Family, Limits, Plan, TlsPlan},
+        plan::{AddressRules, Family, Limits, MtuPlan, Plan, TlsPlan},
         target::Target,
     },
 };
@@ -135,6 +139,7 @@ pub fn plan(config: &Config, choice: &Choice, facts: &HostFacts) -> Result<Plann
             s3_prefixes: config.address.s3_prefixes.clone(),
         },
         tls: tls(config),
+        mtu: MtuPlan { mode: config.mtu.mode, repeat_every: config.mtu.repeat_every, spread: spread(facts) },
     };
     Ok(Planned { plan, warnings })
 }
@@ -165,6 +170,16 @@ fn neighbourhood(facts: &HostFacts) -> Vec<IpNet> {
 const VPC_PREFIX: u8 = 56;
 /// The fewest bits that a subnet may have (IPv4).
 const SHORTEST_SUBNET: u8 = 16;
+
+/// A number of this host's own: from the instance's id, or else from its addresses.
+fn spread(facts: &HostFacts) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    match &facts.instance_id {
+        Some(id) => id.hash(&mut hasher),
+        None => facts.addresses.hash(&mut hasher),
+    }
+    hasher.finish()
+}
 
 /// How TLS is done: needs no host fact, so that the trust store can be read before anything is asked.
 #[must_use]

@@ -217,6 +217,7 @@ impl Notes for TlsNotes {
             chain_root: chain.path().last().map(|last| last.issuer.clone()),
             hello_bytes: (seen.first_flight > 0).then_some(seen.first_flight),
             large_hello: LargeHello::NotTried,
+            small_hello_bytes: None,
             detail: ended.detail,
         }
     }

@@ -13,7 +13,7 @@ use vpce_probe::{
             AddressRecord, ConnectRecord, HttpRecord, LargeHello, MtuOutcome, MtuRecord, Observation, Outcome,
             ResolveRecord, ResolverRole, TlsRecord, Transport,
         },
-        plan::{AddressRules, DnsPlan, Family, Limits, Plan, TlsPlan},
+        plan::{AddressRules, DnsPlan, Family, Limits, MtuMode, MtuPlan, Plan, TlsPlan},
         target::{Expect, Target},
         units::{Millis, Timestamp},
     },
@@ -98,6 +98,7 @@ pub(crate) fn live(address: IpAddr, target: &Target, rules: &AddressRules) -> Ad
             chain_root: Some("CN=Amazon Root CA 1".to_owned()),
             hello_bytes: Some(1500),
             large_hello: LargeHello::NotTried,
+            small_hello_bytes: None,
             detail: None,
         }),
         mtu: None,
@@ -127,6 +128,7 @@ pub(crate) fn mtu(outcome: MtuOutcome) -> MtuRecord {
         elapsed_ms: ms(1500),
         connections: 5,
         measured_at: moment(),
+        detail: None,
     }
 }
 
@@ -163,6 +165,7 @@ impl World {
                 expiry_warning: Duration::from_hours(14 * 24),
                 expected_issuers: vec!["Amazon".to_owned()],
             },
+            mtu: MtuPlan { mode: MtuMode::Full, repeat_every: 10, spread: 0 },
         };
         let host = HostFacts {
             instance_id: Some("i-0123456789abcdef0".to_owned()),

@@ -23,7 +23,7 @@ use vpce_probe::{
     model::{
         host::{NameServer, Proxy},
         observation::{AddressRecord, Observation},
-        plan::{AddressRules, DnsPlan, Family, Limits, Plan, TlsPlan},
+        plan::{AddressRules, DnsPlan, Family, Limits, MtuMode, MtuPlan, Plan, TlsPlan},
         target::{Expect, Target},
     },
     probe::Prober,
@@ -82,6 +82,7 @@ pub(crate) fn plan(targets: Vec<Target>, ca: &tempfile::NamedTempFile) -> Plan {
             expiry_warning: Duration::from_hours(336),
             expected_issuers: Vec::new(),
         },
+        mtu: MtuPlan { mode: MtuMode::Off, repeat_every: 10, spread: 0 },
     }
 }
 
