@@ -8,7 +8,7 @@ use std::{
 
 /// The fields of `struct tcp_info` (linux/tcp.h) that the probe reads. Fields that came after Linux 4.6 are `None` where
 /// the kernel did not return them: unknown is not zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct TcpInfo {
     /// Whether both directions are still open, or only the peer's has ended: more may be sent.
     pub may_send: bool,
@@ -93,10 +93,10 @@ fn read(bytes: &[u8]) -> Option<TcpInfo> {
 
 /// More than any kernel's `struct tcp_info` so far (Linux 6.18: 280 bytes).
 const ROOM: usize = 512;
-/// linux/tcp.h, `TCPI_OPT_TIMESTAMPS` and `TCPI_OPT_SACK`.
+/// `linux/tcp.h`, `TCPI_OPT_TIMESTAMPS` and `TCPI_OPT_SACK`.
 const TIMESTAMPS: u8 = 1;
 const SACK: u8 = 2;
-/// net/tcp_states.h.
+/// `net/tcp_states.h`.
 const ESTABLISHED: u8 = 1;
 const CLOSE_WAIT: u8 = 8;
 
@@ -105,8 +105,10 @@ mod tests {
     use std::{
         io::{Read as _, Write as _},
         mem::offset_of,
-        net::{TcpListener, TcpStream},
+        net::TcpListener,
     };
+
+    use socket2::{Domain, Socket, Type};
 
     use super::{read, tcp_info};
 
@@ -147,7 +149,8 @@ mod tests {
     #[test]
     fn it_counts_what_loopback_carries() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let mut near = TcpStream::connect(listener.local_addr().expect("an address")).expect("connected");
+        let mut near = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        near.connect(&listener.local_addr().expect("an address").into()).expect("connected");
         let (mut far, _) = listener.accept().expect("accepted");
         let before = tcp_info(&near).expect("an answer");
         assert!(before.may_send && before.snd_mss > 536);
