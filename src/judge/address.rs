@@ -2,12 +2,13 @@
 
 use super::{
     Rule, Step,
+    hole::Hole,
     scene::{AddressView, Seen, Sight, State},
     words,
 };
 use crate::model::{
     cause::{Cause, Stage},
-    observation::{Canary, LargeHello, MtuOutcome, Outcome, Place, Subnet, TlsRecord},
+    observation::{Canary, LargeHello, MtuOutcome, MtuRecord, Outcome, Place, Subnet, TlsRecord},
     plan::AddressRules,
     target::Expect,
     units::Millis,
@@ -105,45 +106,32 @@ pub(super) fn connect(view: &AddressView<'_>) -> Option<Sight> {
     broken(record.outcome, Stage::Connect, record.elapsed_ms, detail)
 }
 
-/// Layer: the TLS handshake and the certificate.
+/// Layer: the TLS handshake and the certificate. One that hung in a black hole is left to that.
 pub(super) fn tls(view: &AddressView<'_>) -> Option<Sight> {
-    if expects_silence(view) {
+    if expects_silence(view) || Hole::explains_handshake(view.record) {
         return None;
     }
     let Some(record) = &view.record.tls else { return Some(unfinished(Stage::Tls)) };
     broken(record.outcome, Stage::Tls, record.elapsed_ms, record.detail.as_deref())
 }
 
-/// Layer: a ClientHello of more than one segment passes.
+/// Layer: a large `ClientHello` passes, unless it may have vanished in a black hole.
 pub(super) fn large_hello(view: &AddressView<'_>) -> Option<Sight> {
-    let blocked = tls_record(view)?.large_hello == LargeHello::Blocked;
-    blocked.then(|| {
-        Sight::new(Cause::LargeHelloBlocked, Stage::Tls, "a large ClientHello does not pass, a small one does")
-    })
+    let record = tls_record(view).filter(|record| record.large_hello == LargeHello::Blocked)?;
+    if hole(view).is_some_and(|hole| hole.explains_hello(record.hello_bytes)) {
+        return None;
+    }
+    Some(Sight::new(Cause::LargeHelloBlocked, Stage::Tls, words::hellos([record])))
 }
 
 /// Layer: packets of the link's size pass.
 pub(super) fn mtu(view: &AddressView<'_>) -> Option<Sight> {
-    let record = view.record.mtu.as_ref().filter(|_| !expects_silence(view))?;
-    let cause = match record.outcome {
-        MtuOutcome::BlackholeOut => Cause::MtuBlackholeOut,
-        MtuOutcome::BlackholeIn => Cause::MtuBlackholeIn,
-        MtuOutcome::BlackholeBoth => Cause::MtuBlackholeBoth,
-        MtuOutcome::Ok
-        | MtuOutcome::Clamped
-        | MtuOutcome::ReliesOnIcmp
-        | MtuOutcome::Inconclusive
-        | MtuOutcome::NotTried => return None,
-    };
-    let size = |size: Option<u32>| size.map_or_else(|| "?".to_owned(), |size| size.to_string());
-    let detail = format!(
-        "large packets vanish (out: {} bytes pass, {} do not; in: {} pass, {} do not)",
-        size(record.out_ok),
-        size(record.out_fails),
-        size(record.in_ok.or(record.in_seen)),
-        size(record.in_fails)
-    );
-    Some(Sight::new(cause, Stage::Mtu, detail))
+    let hole = hole(view)?;
+    Some(Sight::new(hole.cause(), Stage::Mtu, hole.sentence()))
+}
+
+fn hole(view: &AddressView<'_>) -> Option<Hole> {
+    mtu_record(view).and_then(Hole::of)
 }
 
 /// Layer: one complete HTTP answer.
@@ -167,6 +155,11 @@ fn broken(outcome: Outcome, stage: Stage, elapsed: Millis, detail: Option<&str>)
 /// The handshake of an address that is asked for one.
 fn tls_record<'a>(view: &AddressView<'a>) -> Option<&'a TlsRecord> {
     view.record.tls.as_ref().filter(|_| !expects_silence(view))
+}
+
+/// The path-MTU measurement of an address that is asked for one.
+fn mtu_record<'a>(view: &AddressView<'a>) -> Option<&'a MtuRecord> {
+    view.record.mtu.as_ref().filter(|_| !expects_silence(view))
 }
 
 /// Remark: the certificate ends within the warning time.
@@ -205,15 +198,20 @@ fn slow(cause: Cause, stage: Stage, elapsed: Millis, what: &str) -> Option<Sight
 
 /// Remark: the path works only because ICMP gets through.
 pub(super) fn mtu_relies_on_icmp(view: &AddressView<'_>) -> Option<Sight> {
-    let relies = view.record.mtu.as_ref()?.outcome == MtuOutcome::ReliesOnIcmp;
-    relies
-        .then(|| Sight::new(Cause::MtuReliesOnIcmp, Stage::Mtu, "works for large packets only while ICMP gets through"))
+    let record = mtu_record(view).filter(|record| record.outcome == MtuOutcome::ReliesOnIcmp)?;
+    let link = record.link_mtu.map_or_else(String::new, |link| format!(" (the link's are {})", words::bytes(link)));
+    let detail = record.out_ok.map_or_else(
+        || "works for large packets only while ICMP gets through".to_owned(),
+        |size| format!("passes packets of {} bytes{link}, and only while ICMP gets through", words::bytes(size)),
+    );
+    Some(Sight::new(Cause::MtuReliesOnIcmp, Stage::Mtu, detail))
 }
 
 /// Remark: the path MTU could not be told.
 pub(super) fn mtu_inconclusive(view: &AddressView<'_>) -> Option<Sight> {
-    let unclear = view.record.mtu.as_ref()?.outcome == MtuOutcome::Inconclusive;
-    unclear.then(|| Sight::new(Cause::MtuInconclusive, Stage::Mtu, "its path MTU could not be measured"))
+    let record = mtu_record(view).filter(|record| record.outcome == MtuOutcome::Inconclusive)?;
+    let aside = words::aside(Cause::MtuInconclusive, record.detail.as_deref());
+    Some(Sight::new(Cause::MtuInconclusive, Stage::Mtu, format!("its path MTU could not be measured{aside}")))
 }
 
 /// Remark: S3 refuses the bucket that the SSM agent updates itself from. A warning: some fleets mean it.

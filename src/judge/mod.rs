@@ -2,7 +2,7 @@
 //!
 //! Every decision is a [`Rule`] of the one table [`RULES`]: layers and remarks look at one address, target rules at one
 //! name with its addresses, across rules at all targets, host rules at the host beside them. The first broken layer of
-//! an address names its cause.
+//! an address names its cause, with one exception: a handshake that hangs in a black hole is the hole's.
 //!
 //! The round's verdict: a required target that failed, or that nobody could finish judging before the deadline, makes it
 //! failed (what was not seen to work counts as badly as what was seen broken, though it is called `not-finished` and
@@ -15,6 +15,7 @@
 mod across;
 mod address;
 mod advice;
+mod hole;
 mod host;
 mod own;
 mod scene;

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::{
     across::Conclusion,
     advice,
+    hole::Hole,
     scene::{Judged, Scene, Seen, Sight},
     words::{list, sentence, shown},
 };
@@ -72,6 +73,9 @@ fn of_problem(judged: &Judged<'_>, problem: &Problem) -> String {
         .filter_map(|seen| Some((seen, seen.dead()?)))
         .filter(|(_, sight)| sight.cause == problem.cause)
         .collect();
+    if broken.len() > 1 && broken.iter().all(|(seen, _)| Hole::of_dead(seen).is_some()) {
+        return of_holes(&broken);
+    }
     match broken.as_slice() {
         [(_, first), _, ..] => {
             let addresses: Vec<IpAddr> = broken.iter().map(|(seen, _)| shown(seen.address())).collect();
@@ -82,4 +86,19 @@ fn of_problem(judged: &Judged<'_>, problem: &Problem) -> String {
         }
         [] | [_] => problem.summary.clone(),
     }
+}
+
+/// One sentence over several addresses behind black holes: their own sizes are those of one hole, or the narrowest of
+/// several is told.
+fn of_holes(broken: &[(&Seen<'_>, &Sight)]) -> String {
+    if let Some(hole) = Hole::joint(broken.iter().filter_map(|(seen, _)| Hole::of_dead(seen))) {
+        let addresses: Vec<IpAddr> = broken.iter().map(|(seen, _)| shown(seen.address())).collect();
+        return format!("{}: {}", list(&addresses), hole.sentence());
+    }
+    let size = |seen: &Seen<'_>| Hole::of_dead(seen).and_then(|hole| hole.size()).unwrap_or(u32::MAX);
+    let narrowest = broken.iter().min_by_key(|(seen, _)| size(seen));
+    narrowest.map_or_else(String::new, |(seen, _)| {
+        let words = Hole::of_dead(seen).map_or_else(String::new, |hole| hole.words());
+        format!("{}: {words}; other sizes elsewhere", shown(seen.address()))
+    })
 }

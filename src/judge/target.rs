@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::{
     Rule, Step,
     address::{self, violation},
+    hole::SILENTLY,
     scene::{AddressView, Judged, Seen, Sight, State, TargetView, asked_for, is_private},
     words::{self, list, sentence, shown, tidy},
 };
@@ -153,9 +154,14 @@ fn of_address(seen: &Seen<'_>, sight: &Sight, severity: Severity) -> Problem {
 
 /// `10.0.1.10: no answer …`, but `10.0.1.10 is public …`.
 fn joined(detail: &str) -> String {
-    let verbs = ["is ", "answers ", "answers,", "took ", "works ", "closed ", "reset "];
+    let verbs = ["is ", "answers ", "answers,", "took ", "works ", "passes ", "closed ", "reset "];
     let separator = if verbs.iter().any(|verb| detail.starts_with(verb)) { " " } else { ": " };
     format!("{separator}{detail}")
+}
+
+/// The detail without what the sentence has no room for.
+fn brief(sight: &Sight) -> &str {
+    sight.detail.strip_suffix(SILENTLY).unwrap_or(&sight.detail)
 }
 
 /// Rule: public, expected anywhere, and silent: no gateway endpoint, or no way to it. A host cannot tell which.
@@ -193,7 +199,7 @@ pub(super) fn endpoint_partial(view: &TargetView<'_>) -> Vec<Problem> {
             "{count} of {all} addresses {}: {}{subnet}{}",
             words::verb(count, "is dead", "are dead"),
             shown(seen.address()),
-            joined(&sight.detail)
+            joined(brief(sight))
         );
         Some(problem(Cause::EndpointPartial, Severity::Warning, sight.stage, Some(seen.address()), &summary))
     };
@@ -214,7 +220,7 @@ pub(super) fn ipv6_broken(view: &TargetView<'_>) -> Vec<Problem> {
     let first = view.used().find(|seen| seen.address().is_ipv6());
     let report = |seen: &Seen<'_>| {
         let sight = seen.broken()?;
-        let summary = format!("IPv4 answers, IPv6 does not: {}{}", seen.address(), joined(&sight.detail));
+        let summary = format!("IPv4 answers, IPv6 does not: {}{}", seen.address(), joined(brief(sight)));
         Some(problem(Cause::Ipv6Broken, Severity::Warning, sight.stage, Some(seen.address()), &summary))
     };
     first.and_then(report).into_iter().collect()

@@ -2,7 +2,11 @@
 
 use std::{fmt::Display, net::IpAddr};
 
-use crate::model::{cause::Cause, observation::Subnet, units::Millis};
+use crate::model::{
+    cause::Cause,
+    observation::{Subnet, TlsRecord},
+    units::Millis,
+};
 
 /// What a stage's failure looks like, with what the network said.
 pub(super) fn failure(cause: Cause, elapsed: Millis, detail: Option<&str>) -> String {
@@ -62,6 +66,35 @@ pub(super) fn seconds(elapsed: Millis) -> String {
     if ms < 1000.0 { format!("{ms:.0} ms") } else { format!("{:.1} s", ms / 1000.0) }
 }
 
+/// A number of bytes as people read it: `1,400`.
+pub(super) fn bytes(count: impl Into<u64>) -> String {
+    let mut count: u64 = count.into();
+    let mut groups = Vec::new();
+    while count >= 1000 {
+        groups.push(format!(",{:03}", count % 1000));
+        count /= 1000;
+    }
+    groups.push(count.to_string());
+    groups.reverse();
+    groups.concat()
+}
+
+/// Which `ClientHello` does not pass and which does. Of several handshakes (their sizes differ by the name in them) the
+/// smallest that does not and the largest that does.
+pub(super) fn hellos<'a>(records: impl IntoIterator<Item = &'a TlsRecord>) -> String {
+    let (mut large, mut small, mut exchange) = (None::<u64>, None::<u64>, None);
+    for record in records {
+        large = [large, record.hello_bytes].into_iter().flatten().min();
+        small = small.max(record.small_hello_bytes);
+        exchange = exchange.or(record.key_exchange.as_deref());
+    }
+    let large = large
+        .map_or_else(|| "a large ClientHello".to_owned(), |size| format!("a ClientHello of {} bytes", bytes(size)));
+    let small = small.map_or_else(|| "a small one".to_owned(), |size| format!("one of {} bytes", bytes(size)));
+    let exchange = exchange.map_or_else(String::new, |exchange| format!(" ({})", tidy(exchange, 20)));
+    format!("{large} ({LARGE_EXCHANGE}) does not pass, {small}{exchange} does")
+}
+
 /// Text from the network made fit for a sentence: no control characters, at most `limit` characters.
 pub(super) fn tidy(text: &str, limit: usize) -> String {
     let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
@@ -116,6 +149,8 @@ pub(super) fn subnet(subnet: Option<Subnet>, zone: Option<&str>) -> String {
     }
 }
 
+/// The key exchange that makes a `ClientHello` large (draft-ietf-tls-ecdhe-mlkem).
+const LARGE_EXCHANGE: &str = "X25519MLKEM768";
 const SENTENCE: usize = 160;
 /// A detail in the place of a sentence, beside a name and two addresses.
 const ALONE: usize = 115;
@@ -169,3 +204,22 @@ const SAID: &[(Cause, &str)] = &[
     (Cause::HttpTimeout, "no complete answer"),
     (Cause::DnsTimeout, "no answer"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::bytes;
+
+    #[test]
+    fn thousands_are_kept_apart() {
+        for (count, shown) in [
+            (0_u64, "0"),
+            (576, "576"),
+            (1_400, "1,400"),
+            (8_005, "8,005"),
+            (65_535, "65,535"),
+            (1_000_000, "1,000,000"),
+        ] {
+            assert_eq!(bytes(count), shown);
+        }
+    }
+}

@@ -278,6 +278,14 @@ pub enum MtuOutcome {
     NotTried,
 }
 
+impl MtuOutcome {
+    /// Whether large packets vanish.
+    #[must_use]
+    pub const fn is_hole(self) -> bool {
+        matches!(self, Self::BlackholeOut | Self::BlackholeIn | Self::BlackholeBoth)
+    }
+}
+
 /// One path-MTU measurement; sizes are IP packets in bytes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MtuRecord {

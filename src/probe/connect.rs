@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use rustix::io::Errno;
+use rustix::{
+    io::Errno,
+    net::sockopt::{self, Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery},
+};
 use socket2::SockRef;
 use tokio::{
     net::{TcpSocket, TcpStream},
@@ -22,9 +25,22 @@ use crate::model::{
     observation::{ConnectRecord, Failure},
 };
 
+/// What limits the segments of a connection, beside the link and the path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(super) enum Shape {
+    /// Nothing.
+    #[default]
+    Natural,
+    /// Both directions: `TCP_MAXSEG`, the payload with TCP's options, in bytes.
+    Segments(u32),
+    /// Only what comes in: a receive window of a few hundred bytes, which no segment of the peer can exceed.
+    NarrowIn,
+}
+
 /// What the attempt shows on its way.
 pub(super) struct ConnectNotes {
     peer: SocketAddr,
+    shape: Shape,
     local: Option<SocketAddr>,
     attempts: u8,
     detail: Option<String>,
@@ -33,7 +49,12 @@ pub(super) struct ConnectNotes {
 impl ConnectNotes {
     /// Nothing seen yet.
     pub(super) const fn new(peer: SocketAddr) -> Self {
-        Self { peer, local: None, attempts: 0, detail: None }
+        Self::shaped(peer, Shape::Natural)
+    }
+
+    /// Nothing seen yet of a connection of that shape.
+    pub(super) const fn shaped(peer: SocketAddr, shape: Shape) -> Self {
+        Self { peer, shape, local: None, attempts: 0, detail: None }
     }
 }
 
@@ -76,7 +97,7 @@ pub(super) fn keep_end(stream: &TcpStream) {
 /// The first answer of two sockets counts, the second of which starts late: a lost SYN is no fault.
 async fn race(notes: &mut ConnectNotes) -> io::Result<TcpStream> {
     notes.attempts = 1;
-    let first = dial(notes.peer);
+    let first = dial(notes.peer, notes.shape);
     tokio::pin!(first);
     tokio::select! {
         biased;
@@ -85,7 +106,7 @@ async fn race(notes: &mut ConnectNotes) -> io::Result<TcpStream> {
     }
     notes.attempts = 2;
     let second_start = Instant::now();
-    let second = dial(notes.peer);
+    let second = dial(notes.peer, notes.shape);
     tokio::pin!(second);
     tokio::select! {
         biased;
@@ -108,10 +129,22 @@ async fn race(notes: &mut ConnectNotes) -> io::Result<TcpStream> {
     }
 }
 
-async fn dial(peer: SocketAddr) -> io::Result<TcpStream> {
+async fn dial(peer: SocketAddr, shape: Shape) -> io::Result<TcpStream> {
     let socket = if peer.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_nodelay(true)?;
     socket.set_zero_linger()?;
+    // Never in fragments, whatever the sysctl says: a fragmented segment would pass where no whole one does.
+    if peer.is_ipv4() {
+        sockopt::set_ip_mtu_discover(&socket, Ipv4PathMtuDiscovery::DO)?;
+    } else {
+        sockopt::set_ipv6_mtu_discover(&socket, Ipv6PathMtuDiscovery::DO)?;
+    }
+    match shape {
+        Shape::Natural => {}
+        Shape::Segments(bytes) => SockRef::from(&socket).set_tcp_mss(bytes)?,
+        // The kernel rounds it up to its own minimum.
+        Shape::NarrowIn => socket.set_recv_buffer_size(1)?,
+    }
     let stream = socket.connect(peer).await?;
     // A closed port in the ephemeral range of this host itself can be met by its own SYN (simultaneous open).
     if stream.local_addr().is_ok_and(|local| local == peer) {

@@ -1,9 +1,12 @@
 //! Carries out one round. Nothing is judged here: what the network did is recorded as data.
 
+mod chain;
 mod connect;
 pub mod hosts_file;
 #[doc(hidden)]
 pub mod http;
+mod line;
+mod mtu;
 mod proxy;
 pub mod resolve;
 mod tls;
@@ -12,19 +15,17 @@ mod trust;
 mod words;
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::IpAddr,
     path::Path,
-    sync::Arc,
+    sync::{Arc, Mutex},
 };
 
 use time::OffsetDateTime;
 use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
 
 use self::{
-    connect::ConnectNotes,
+    chain::Chain,
     hosts_file::{HostsFile, includes},
-    http::HttpNotes,
-    tls::TlsNotes,
     trail::Trail,
 };
 use crate::{
@@ -49,9 +50,10 @@ pub enum ProbeError {
     ExtraAuthorities(String),
 }
 
-/// Everything that outlives a round: the trust store and the TLS settings.
+/// Everything that outlives a round: the trust store, the TLS settings, and what is known of each path's MTU.
 pub struct Prober {
     tls: Arc<tls::Client>,
+    memory: Arc<Mutex<mtu::Memory>>,
 }
 
 impl Prober {
@@ -60,7 +62,7 @@ impl Prober {
     /// # Errors
     /// See [`ProbeError`].
     pub fn new(plan: &TlsPlan) -> Result<Self, ProbeError> {
-        Ok(Self { tls: Arc::new(tls::Client::new(plan)?) })
+        Ok(Self { tls: Arc::new(tls::Client::new(plan)?), memory: Arc::default() })
     }
 
     /// One round over all targets of `plan`, side by side; ends by `deadline`. `done` is called with the number of
@@ -80,6 +82,8 @@ impl Prober {
             clock: Clock::start(),
             deadline,
             slots: Semaphore::new(MOST_CONNECTIONS),
+            mtu: mtu::Common::default(),
+            memory: Arc::clone(&self.memory),
         });
         let mut tasks = JoinSet::new();
         for (index, target) in plan.targets.iter().enumerate() {
@@ -87,7 +91,10 @@ impl Prober {
             let target = target.clone();
             tasks.spawn(async move { (index, observe(&shared, target).await) });
         }
-        in_order(tasks, done).await
+        let mut observations = in_order(tasks, done).await;
+        mtu::reconcile(&mut observations);
+        shared.memory().end_of_round();
+        observations
     }
 }
 
@@ -109,6 +116,10 @@ struct Shared {
     deadline: Instant,
     /// Connections at once; fair, so that a target with many dead addresses cannot starve the others for long.
     slots: Semaphore,
+    /// What the path-MTU measurements share.
+    mtu: mtu::Common,
+    /// What is remembered of earlier rounds' measurements.
+    memory: Arc<Mutex<mtu::Memory>>,
 }
 
 impl Shared {
@@ -223,7 +234,7 @@ async fn probe(
     let mut trail = Trail::new(shared.deadline);
     // Without a turn before the deadline, the first step says that it could not begin.
     let _turn = trail.wait(async { (own_slots.acquire().await, shared.slots.acquire().await) }).await;
-    let _end: Option<()> = chain(shared, target, &mut trail, &mut record).await;
+    let _end: Option<()> = Chain::new(shared, target, &mut trail, &mut record).follow().await;
     log_stages(target, &record);
     (record, trail.into_exhausted())
 }
@@ -235,6 +246,12 @@ fn log_stages(target: &Target, record: &AddressRecord) {
         record.tls.as_ref().map(|stage| ("tls", stage.outcome, stage.elapsed_ms)),
         record.http.as_ref().map(|stage| ("http", stage.outcome, stage.elapsed_ms)),
     ];
+    if let Some(mtu) = &record.mtu {
+        tracing::debug!(
+            outcome = ?mtu.outcome, out = ?mtu.out_ok, in_seen = ?mtu.in_seen, connections = mtu.connections,
+            ms = %mtu.elapsed_ms, "{} {} mtu", target.name, record.address
+        );
+    }
     for (stage, outcome, elapsed) in stages.into_iter().flatten() {
         tracing::debug!(outcome = ending(outcome), ms = %elapsed, "{} {} {stage}", target.name, record.address);
     }
@@ -243,32 +260,6 @@ fn log_stages(target: &Target, record: &AddressRecord) {
 /// An outcome as the report spells it.
 fn ending(outcome: Outcome) -> &'static str {
     outcome.cause().map_or("ok", Cause::as_str)
-}
-
-/// Connect, TLS, HTTP: each stage takes what the one before it gave, and the first failure ends the chain.
-async fn chain(shared: &Shared, target: &Target, trail: &mut Trail, record: &mut AddressRecord) -> Option<()> {
-    let limits = &shared.plan.limits;
-    let peer = SocketAddr::new(record.address, target.port);
-
-    let opened = trail.step(&mut record.connect, limits.connect, ConnectNotes::new(peer), connect::open).await?;
-    if target.expect == Expect::Absent {
-        // That somebody answers is all that counts where nobody should.
-        return None;
-    }
-
-    let handshake = async |notes: &mut TlsNotes| tls::handshake(&shared.tls, opened, &target.host, notes).await;
-    let mut secured = trail.step(&mut record.tls, limits.tls, TlsNotes::new(shared.clock.now()), handshake).await?;
-
-    // The path-MTU stage will stand here: it takes the secured connection and gives it back.
-
-    if shared.plan.http && !target.path.is_empty() {
-        let patience = limits.http / ERROR_TEXT_SHARE;
-        let exchange = async |notes: &mut HttpNotes| http::exchange(&mut secured.stream, target, patience, notes).await;
-        trail.step(&mut record.http, limits.http, HttpNotes::new(shared.clock), exchange).await?;
-    }
-    connect::keep_end(secured.connection());
-    secured.close().await;
-    Some(())
 }
 
 /// Whether `address` is one that a connection can be opened to. The unspecified address would reach this host itself,
@@ -280,9 +271,6 @@ fn is_peer(address: IpAddr) -> bool {
         IpAddr::V6(v6) => !(v6.is_unspecified() || v6.is_multicast()),
     }
 }
-
-/// The part of the HTTP budget for which the text of an error is waited for: half a second by default.
-const ERROR_TEXT_SHARE: u32 = 8;
 
 /// Connections that one round has open at once. Each may take two sockets, and 256 descriptors is the lowest limit
 /// that a service is likely to run with.

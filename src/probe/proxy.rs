@@ -12,7 +12,7 @@ use super::{
     Shared, USER_AGENT,
     connect::{self, ConnectNotes},
     http::{self, head::Head},
-    tls::{self, TlsNotes},
+    tls::{self, Hello, TlsNotes},
     trail::{Ended, Notes, Stop, Trail},
     words::span,
 };
@@ -83,7 +83,8 @@ async fn tunnel(shared: &Shared, target: &Target, notes: &mut ProxyNotes) -> Res
     notes.step = format!("TLS with the proxy {} itself", notes.proxy.host);
     let mut tls = TlsNotes::new(shared.clock.now());
     let host = notes.proxy.host.clone();
-    let mut secured = tls::handshake(&shared.tls, stream, &host, &mut tls).await.map_err(|stop| within(notes, stop))?;
+    let mut secured =
+        tls::handshake(&shared.tls, Hello::Large, stream, &host, &mut tls).await.map_err(|stop| within(notes, stop))?;
     connect_to(&mut secured.stream, target, notes).await?;
     secure(shared, secured.stream, target, notes).await
 }
@@ -157,8 +158,9 @@ where
 {
     notes.step = format!("TLS with {} through the proxy", target.host);
     let mut tls = TlsNotes::new(shared.clock.now());
-    let secured =
-        tls::handshake(&shared.tls, stream, &target.host, &mut tls).await.map_err(|stop| within(notes, stop))?;
+    let secured = tls::handshake(&shared.tls, Hello::Large, stream, &target.host, &mut tls)
+        .await
+        .map_err(|stop| within(notes, stop))?;
     secured.close().await;
     Ok(())
 }

@@ -2,12 +2,13 @@
 
 mod certificates;
 mod fault;
+mod sizing;
 mod wire;
 
 use std::{collections::HashSet, future::poll_fn, io, pin::Pin, sync::Arc, task::Poll, time::Duration};
 
 use rustls::{
-    ClientConfig, DigitallySignedStruct, Error, ProtocolVersion, SignatureScheme,
+    ClientConfig, ClientConnection, DigitallySignedStruct, Error, ProtocolVersion, SignatureScheme,
     client::{
         Resumption, WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -22,6 +23,7 @@ use time::OffsetDateTime;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
+pub(super) use self::sizing::{Hello, Sizing};
 use self::{
     certificates::Chain,
     fault::{Scene, Spoke},
@@ -42,7 +44,11 @@ use crate::model::{
 
 /// The TLS settings and the trust store, which outlive a round.
 pub(super) struct Client {
+    /// What the plan asks for.
     config: ClientConfig,
+    /// The same with classical key shares only; `None` where the plan asks for nothing else.
+    small: Option<ClientConfig>,
+    sizing: Sizing,
     verifier: Arc<WebPkiServerVerifier>,
     trusted: HashSet<Vec<u8>>,
 }
@@ -75,26 +81,45 @@ impl Client {
     /// [`ProbeError::TrustStore`].
     pub(super) fn new(plan: &TlsPlan) -> Result<Self, ProbeError> {
         let roots = Arc::new(trust::load(plan.extra_ca_file.as_deref())?);
-        let provider = Arc::new(provider(plan));
+        let provider = Arc::new(provider(plan.post_quantum));
         let unusable = |error: &dyn std::fmt::Display| ProbeError::TrustStore(error.to_string());
         let trusted = roots.subjects().into_iter().map(|subject| subject.as_ref().to_vec()).collect();
         let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
             .build()
             .map_err(|error| unusable(&error))?;
-        let mut config = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-            .map_err(|error| unusable(&error))?
-            .with_webpki_verifier(Arc::clone(&verifier))
-            .with_no_client_auth();
-        // With resumption nothing would be verified, and no certificate flight sent, from the second round on.
-        config.resumption = Resumption::disabled();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { config, verifier, trusted })
+        let settings = |provider: Arc<CryptoProvider>| {
+            let mut config = ClientConfig::builder_with_provider(provider)
+                .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+                .map_err(|error| unusable(&error))?
+                .with_webpki_verifier(Arc::clone(&verifier))
+                .with_no_client_auth();
+            // With resumption nothing would be verified, and no certificate flight sent, from the second round on.
+            config.resumption = Resumption::disabled();
+            config.alpn_protocols = vec![b"http/1.1".to_vec()];
+            Ok(config)
+        };
+        let config = settings(provider)?;
+        let small = plan.post_quantum.then(|| settings(Arc::new(self::provider(false)))).transpose()?;
+        let sizing = Sizing::new().map_err(|error| unusable(&error))?;
+        Ok(Self { config, small, sizing, verifier, trusted })
+    }
+
+    /// Whether the ordinary hello is a large one.
+    pub(super) const fn says_large_hello(&self) -> bool {
+        self.small.is_some()
+    }
+
+    /// The settings of sessions that only measure sizes.
+    pub(super) const fn sizing(&self) -> &Sizing {
+        &self.sizing
     }
 
     /// A connector that shows the server's certificates to `sight` before they are judged.
-    fn connector(&self, sight: &Sight, now: OffsetDateTime) -> TlsConnector {
-        let mut config = self.config.clone();
+    fn connector(&self, hello: Hello, sight: &Sight, now: OffsetDateTime) -> TlsConnector {
+        let mut config = match (hello, &self.small) {
+            (Hello::Small, Some(small)) => small.clone(),
+            (Hello::Small | Hello::Large, _) => self.config.clone(),
+        };
         config.dangerous().set_certificate_verifier(Arc::new(Recorder {
             verifier: Arc::clone(&self.verifier),
             sight: sight.clone(),
@@ -111,9 +136,10 @@ impl Client {
     }
 }
 
-/// Makes the handshake with the server called `host` over `io`.
+/// Makes the handshake with the server called `host` over `io`, with a large hello where the plan asks for one at all.
 pub(super) async fn handshake<IO>(
     client: &Client,
+    hello: Hello,
     io: IO,
     host: &str,
     notes: &mut TlsNotes,
@@ -125,7 +151,7 @@ where
         detail: format!("TLS cannot ask for the name {host:?}: {error}"),
         errno: None,
     })?;
-    let connector = client.connector(&notes.sight, notes.now);
+    let connector = client.connector(hello, &notes.sight, notes.now);
     let wire = Wire::new(io, notes.sight.clone());
     match connector.connect(name.clone(), wire).into_fallible().await {
         Ok(stream) => {
@@ -143,6 +169,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Secured<IO> {
     /// The connection below TLS.
     pub(super) fn connection(&self) -> &IO {
         self.stream.get_ref().0.inner()
+    }
+
+    /// The session apart from its connection.
+    pub(super) fn into_parts(self) -> (IO, ClientConnection) {
+        let (wire, session) = self.stream.into_inner();
+        (wire.into_inner(), session)
     }
 
     /// Says goodbye without waiting for an answer.
@@ -240,11 +272,11 @@ fn version(version: ProtocolVersion) -> String {
     format!("{version:?}").replace('_', ".")
 }
 
-/// aws-lc-rs with the key shares that `plan` asks for. Named here because cargo's features unify: another crate's
+/// aws-lc-rs with classical key shares, and before them the post-quantum one where it is wanted. Named here because cargo's features unify: another crate's
 /// `prefer-post-quantum` would change the default provider's order behind our back.
-fn provider(plan: &TlsPlan) -> CryptoProvider {
+fn provider(post_quantum: bool) -> CryptoProvider {
     let mut groups = vec![kx_group::X25519, kx_group::SECP256R1, kx_group::SECP384R1];
-    if plan.post_quantum {
+    if post_quantum {
         groups.insert(0, kx_group::X25519MLKEM768);
     }
     CryptoProvider { kx_groups: groups, ..aws_lc_rs::default_provider() }
@@ -316,7 +348,7 @@ mod tests {
     };
     use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-    use super::{Client, TlsNotes, handshake, provider};
+    use super::{Client, Hello, TlsNotes, handshake, provider};
     use crate::{
         model::{
             cause::{Cause, Stage},
@@ -329,14 +361,8 @@ mod tests {
     #[test]
     fn the_key_shares_are_ours_whatever_cargo_unifies() {
         let check = |post_quantum: bool, expected: &[&str]| {
-            let plan = TlsPlan {
-                post_quantum,
-                extra_ca_file: None,
-                expiry_warning: Duration::ZERO,
-                expected_issuers: Vec::new(),
-            };
             let groups: Vec<String> =
-                provider(&plan).kx_groups.iter().map(|group| format!("{:?}", group.name())).collect();
+                provider(post_quantum).kx_groups.iter().map(|group| format!("{:?}", group.name())).collect();
             assert_eq!(groups, expected);
         };
         check(true, &["X25519MLKEM768", "X25519", "secp256r1", "secp384r1"]);
@@ -418,7 +444,7 @@ mod tests {
             far.write_all(words).await.expect("room");
             far.shutdown().await.expect("shut");
             let mut slot = None;
-            let work = async |notes: &mut TlsNotes| handshake(&client, near, "a.example", notes).await;
+            let work = async |notes: &mut TlsNotes| handshake(&client, Hello::Large, near, "a.example", notes).await;
             let budget = Duration::from_secs(5);
             let notes = TlsNotes::new(time::OffsetDateTime::now_utc());
             Trail::new(Instant::now() + budget).step(&mut slot, budget, notes, work).await;

@@ -109,6 +109,11 @@ impl Trail {
         before(self.deadline, turn).await
     }
 
+    /// A limit of our own was met beside the stages.
+    pub(super) fn exhaust(&mut self, detail: String) {
+        self.exhausted.get_or_insert(detail);
+    }
+
     /// The limit of our own that this trail ran into, if any.
     pub(super) fn into_exhausted(self) -> Option<String> {
         self.exhausted
@@ -116,7 +121,7 @@ impl Trail {
 }
 
 /// `work`'s result, or `None` when `end` comes first.
-async fn before<T>(end: Instant, work: impl Future<Output = T>) -> Option<T> {
+pub(super) async fn before<T>(end: Instant, work: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
         biased;
         result = work => Some(result),

@@ -107,6 +107,12 @@ pub(super) fn total_ms(target: &TargetReport) -> Option<f64> {
     Some(target.resolve.elapsed_ms.as_f64() + slowest)
 }
 
+/// The largest packet proven outwards, in bytes, on the way to that address which passes least; `None` when none was
+/// measured.
+pub(super) fn path_mtu(target: &TargetReport) -> Option<u32> {
+    target.addresses.iter().filter_map(|address| address.record.mtu.as_ref()?.out_ok).min()
+}
+
 /// Milliseconds as a bare number with the digits that matter: `0.41`, `41.2`, `412`.
 pub(super) fn bare_ms(ms: f64) -> String {
     if ms < 9.995 {

@@ -144,6 +144,9 @@ fn address(target: &str, report: &AddressReport, add: &mut Add<'_>) {
     if let Some(bytes) = record.mtu.as_ref().and_then(|mtu| mtu.out_ok) {
         add(Name::MtuOut, &base, f64::from(bytes));
     }
+    if let Some(bytes) = record.mtu.as_ref().and_then(|mtu| mtu.in_seen) {
+        add(Name::MtuIn, &base, f64::from(bytes));
+    }
 }
 
 const fn truth(is: bool) -> f64 {
@@ -232,6 +235,7 @@ enum Name {
     HttpStatus,
     ClockSkew,
     MtuOut,
+    MtuIn,
     Spooled,
     Lost,
 }
@@ -286,6 +290,7 @@ const METRICS: &[Metric] = &[
     metric(Name::HttpStatus, "http_status_code", "The status of the HTTP answer."),
     measured(Name::ClockSkew, "clock_skew_seconds", SECONDS, "This host's clock minus the server's."),
     measured(Name::MtuOut, "path_mtu_out_bytes", "bytes", "The largest IP packet proven outwards."),
+    measured(Name::MtuIn, "path_mtu_in_seen_bytes", "bytes", "The largest IP packet that arrived; no path MTU."),
     metric(Name::Spooled, "shipping_spooled_rounds", "Rounds that wait for delivery to CloudWatch."),
     metric(Name::Lost, "shipping_lost_datums", "Datums that were lost."),
 ];

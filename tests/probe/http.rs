@@ -186,6 +186,29 @@ async fn an_error_whose_text_never_comes_is_still_an_answer() {
 }
 
 #[tokio::test]
+async fn an_answer_ends_by_its_framing_and_not_with_the_connection() {
+    let check = async |bytes: &'static str, aim: fn(u16) -> Target, canary: Option<Canary>| {
+        let root = Authority::root("Example Root");
+        // It goes on listening, as servers do that keep connections alive.
+        let port = tls_server(tls(root.identity(&[HOST], ALIVE, &[])), move |mut session| async move {
+            read_request(&mut session).await;
+            let _ = session.write_all(bytes.as_bytes()).await;
+            let _ = session.flush().await;
+            let _ = session.read_to_end(&mut Vec::new()).await;
+        })
+        .await;
+        let record = exchange(&root, aim(port)).await;
+        assert_eq!((record.outcome, record.canary), (Outcome::Ok, canary), "{bytes:?}: {record:?}");
+    };
+    let read = Some(Canary::Read);
+    check("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", plain, None).await;
+    check("HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nContent-Length: 9\r\n\r\n", plain, None).await;
+    check("HTTP/1.1 301 Moved\r\n\r\n", plain, None).await;
+    check("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n3.3.2746.0", s3, read).await;
+    check("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\na\r\n3.3.2746.0\r\n0\r\n\r\n", s3, read).await;
+}
+
+#[tokio::test]
 async fn the_date_tells_the_skew() {
     let check = async |date: &str, expected: Option<f64>| {
         let record = answer(format!("HTTP/1.1 200 OK\r\nDate: {date}\r\n\r\n"), plain).await;

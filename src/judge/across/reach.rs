@@ -6,6 +6,7 @@ use super::{Conclusion, names, open};
 use crate::{
     judge::{
         advice,
+        hole::Hole,
         scene::{Judged, Scene, Seen, State, is_private, is_public},
         words::{self, list},
     },
@@ -96,23 +97,38 @@ pub(crate) fn gateway_unreachable(scene: &Scene<'_>, drawn: &[Conclusion]) -> Ve
     silent.map(conclude).collect()
 }
 
-/// Rule: large packets vanish on the way to several targets.
+/// Rule: large packets vanish on the way to several targets, from one size on. Holes whose sizes or directions rule each
+/// other out are several faults, and each is told by itself.
 pub(crate) fn path_mtu(scene: &Scene<'_>, drawn: &[Conclusion]) -> Vec<Conclusion> {
-    let hole = |judged: &&Judged<'_>| {
-        judged
-            .failures()
-            .any(|cause| matches!(cause, Cause::MtuBlackholeOut | Cause::MtuBlackholeIn | Cause::MtuBlackholeBoth))
-    };
-    let targets: Vec<_> = open(scene, drawn).into_iter().filter(hole).collect();
-    if targets.len() < 2 {
-        return Vec::new();
+    let mut groups: Vec<(Hole, Vec<&Judged<'_>>)> = Vec::new();
+    for judged in open(scene, drawn) {
+        let Some(hole) = Hole::of_target(judged).filter(|_| is_holed(judged)) else { continue };
+        match groups.iter_mut().find(|(known, _)| known.is_like(&hole)) {
+            Some((known, targets)) => {
+                *known = known.meet(&hole);
+                targets.push(judged);
+            }
+            None => groups.push((hole, vec![judged])),
+        }
     }
-    let records = targets.iter().flat_map(|judged| judged.view.used()).filter_map(|seen| seen.record.mtu.as_ref());
-    let sizes = records.flat_map(|mtu| [mtu.out_fails.and(mtu.out_ok), mtu.in_fails.and(mtu.in_ok)]).flatten();
-    let size = sizes.min().map_or_else(String::new, |size| format!("; {size} bytes still pass"));
-    let summary = format!("large packets vanish on the way to {}{size}: one hole on the path", list(&names(&targets)));
-    let advice = advice::from_table(scene, Cause::PathMtu);
-    vec![Conclusion::new(Cause::PathMtu, Severity::Failure, &targets, &summary, advice)]
+    let conclude = |(hole, targets): &(Hole, Vec<&Judged<'_>>)| {
+        let wider = scene
+            .targets
+            .iter()
+            .flat_map(|judged| judged.view.used())
+            .any(|seen| seen.record.mtu.as_ref().is_some_and(|record| hole.is_passed_by(record)));
+        let whose = if wider { "the path they share" } else { "this side, or the path they share" };
+        let summary = format!("{} targets alike: {}: {whose}", targets.len(), hole.words());
+        let advice = advice::path::shared_hole(scene, targets, hole);
+        Conclusion::new(Cause::PathMtu, Severity::Failure, targets, &summary, advice)
+    };
+    groups.iter().filter(|(_, targets)| targets.len() > 1).map(conclude).collect()
+}
+
+/// Whether black holes are all that is wrong with the target's addresses.
+fn is_holed(judged: &Judged<'_>) -> bool {
+    let hole = |cause| matches!(cause, Cause::MtuBlackholeOut | Cause::MtuBlackholeIn | Cause::MtuBlackholeBoth);
+    judged.failures().all(hole)
 }
 
 /// Rule: large `ClientHello`s are dropped on the way to several targets.
@@ -122,11 +138,11 @@ pub(crate) fn large_hello_blocked(scene: &Scene<'_>, drawn: &[Conclusion]) -> Ve
     if targets.len() < 2 {
         return Vec::new();
     }
-    let summary = format!(
-        "a large (post-quantum) ClientHello does not pass to {}, a small one does: a firewall on the path",
-        list(&names(&targets))
-    );
-    let advice = advice::from_table(scene, Cause::LargeHelloBlocked);
+    let is_blocked = |seen: &&Seen<'_>| seen.dead().is_some_and(|sight| sight.cause == Cause::LargeHelloBlocked);
+    let handshakes = targets.iter().flat_map(|judged| judged.view.used().filter(is_blocked));
+    let hellos = words::hellos(handshakes.filter_map(|seen| seen.record.tls.as_ref()));
+    let summary = format!("{} targets alike: {hellos}: a firewall on the path", targets.len());
+    let advice = advice::path::large_hello(scene);
     vec![Conclusion::new(Cause::LargeHelloBlocked, Severity::Failure, &targets, &summary, advice)]
 }
 

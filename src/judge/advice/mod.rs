@@ -4,6 +4,7 @@
 //! other command is for this host. The most useful step comes first, and there are at most [`MOST_STEPS`].
 
 pub(super) mod across;
+pub(super) mod path;
 
 use std::net::IpAddr;
 
@@ -12,6 +13,7 @@ use ipnet::IpNet;
 use crate::{
     catalog::bucket::buckets,
     judge::{
+        hole::Hole,
         scene::{Judged, Scene, TargetView, is_private},
         words::{shown, tidy},
     },
@@ -121,7 +123,9 @@ type Steps = fn(&Scene<'_>, &TargetView<'_>, &Problem) -> Vec<String>;
 const STEPS: &[(&[Cause], Steps)] = &[
     (&[Cause::TcpTimeout], |scene, view, _| silent(scene, view)),
     (&[Cause::EndpointPartial], partial),
-    (&[Cause::Ipv6Broken], |scene, _, _| six(scene)),
+    (&[Cause::Ipv6Broken], six),
+    (&[Cause::MtuBlackholeOut, Cause::MtuBlackholeIn, Cause::MtuBlackholeBoth], path::hole),
+    (&[Cause::LargeHelloBlocked], |scene, _, _| path::large_hello(scene)),
     (&[Cause::AddressPublic, Cause::AddressMixed], |scene, view, _| public(scene, view)),
     (&[Cause::S3AccessDenied], |scene, view, _| bucket_policy(scene, view)),
     (&[Cause::TcpUnreachable], |scene, view, _| unreachable(scene, view)),
@@ -143,7 +147,16 @@ const STEPS: &[(&[Cause], Steps)] = &[
 ];
 
 /// Causes whose own steps need nothing of the table's.
-const WHOLE: &[Cause] = &[Cause::TcpTimeout, Cause::EndpointPartial, Cause::S3AccessDenied, Cause::AddressPublic];
+const WHOLE: &[Cause] = &[
+    Cause::TcpTimeout,
+    Cause::EndpointPartial,
+    Cause::S3AccessDenied,
+    Cause::AddressPublic,
+    Cause::MtuBlackholeOut,
+    Cause::MtuBlackholeIn,
+    Cause::MtuBlackholeBoth,
+    Cause::LargeHelloBlocked,
+];
 
 /// A private endpoint that swallows the SYN, or a public name that does.
 fn silent(scene: &Scene<'_>, view: &TargetView<'_>) -> Vec<String> {
@@ -192,6 +205,9 @@ fn unreachable(scene: &Scene<'_>, view: &TargetView<'_>) -> Vec<String> {
 }
 
 fn partial(scene: &Scene<'_>, view: &TargetView<'_>, problem: &Problem) -> Vec<String> {
+    if let Some(steps) = on_the_path(scene, view, problem) {
+        return steps;
+    }
     let see = problem.address.map_or_else(
         || endpoints(scene, "VpcEndpoints[].[VpcEndpointId,SubnetIds]"),
         |address| interface(scene, address, "[Status,SubnetId]"),
@@ -213,8 +229,20 @@ fn partial(scene: &Scene<'_>, view: &TargetView<'_>, problem: &Problem) -> Vec<S
     steps
 }
 
+/// The steps for an address that is dead by its path, not by its rules or its interface.
+fn on_the_path(scene: &Scene<'_>, view: &TargetView<'_>, problem: &Problem) -> Option<Vec<String>> {
+    let seen = view.used().find(|seen| Some(seen.address()) == problem.address)?;
+    if Hole::of_dead(seen).is_some() {
+        return Some(path::hole(scene, view, problem));
+    }
+    (seen.broken()?.cause == Cause::LargeHelloBlocked).then(|| path::large_hello(scene))
+}
+
 /// IPv6 alone is dead: rules are written by family.
-fn six(scene: &Scene<'_>) -> Vec<String> {
+fn six(scene: &Scene<'_>, view: &TargetView<'_>, problem: &Problem) -> Vec<String> {
+    if let Some(steps) = on_the_path(scene, view, problem) {
+        return steps;
+    }
     vec![format!("See its security groups, with AWS access: {}", endpoints(scene, GROUPS))]
 }
 

@@ -81,13 +81,15 @@ pub(super) static ENDPOINTS_BLOCKED: CauseText = CauseText {
 };
 
 pub(super) static PATH_MTU: CauseText = CauseText {
-    meaning: "The same path-MTU hole on the way to several endpoints.",
+    meaning: "The same path-MTU hole, in direction and size, on the way to several endpoints.",
     symptom: "Connections to all of them open and hang on large packets.",
     confirm: &["ip route get ADDRESS", "ip link show", "vpce-probe once --explain"],
     mend: &[
-        "Clamp the MSS of TCP on the device that all these paths share (VPN, transit gateway attachment, inspection appliance).",
-        "Or lower this host's MTU for those networks: ip route replace NETWORK via GATEWAY mtu 1400",
-        "Or let ICMP 'fragmentation needed' and 'packet too big' pass.",
+        "Until it is mended, on this host, with the size that passes (1400 here; for endpoints in its own subnet, on its link): sudo ip route replace $(ip -o route show default) mtu 1400",
+        "On the device that all these paths share (VPN, transit gateway appliance, firewall), clamp the MSS to that size less 40, for IPv6 less 60: nft add rule inet filter forward tcp flags syn tcp option maxseg size set 1360",
+        super::path::CLAMP_BY_IPTABLES,
+        super::path::ALLOW,
+        super::path::LIMIT,
     ],
     owner: Owner::NetworkTeam,
 };

@@ -75,15 +75,21 @@ pub(super) static CONNECT_SLOW: CauseText = CauseText {
     owner: Owner::NetworkTeam,
 };
 
+/// Steps against a black hole, whose sizes the report has; 1,400 bytes stand for them.
+const LOWER: &str = "Until it is mended, on this host, with the size that passes (1400 here; the MSS that it announces falls too, so it helps both ways): sudo ip route replace $(ip -o route get ADDRESS | sed 's/ src.*//') mtu 1400";
+const CLAMP: &str = "On the device with the small MTU (VPN, transit gateway appliance, firewall), clamp the MSS to that size less 40, for IPv6 less 60: nft add rule inet filter forward tcp flags syn tcp option maxseg size set 1360";
+pub(super) const CLAMP_BY_IPTABLES: &str =
+    "The same by iptables: iptables -t mangle -A FORWARD -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1360";
+pub(super) const ALLOW: &str = "Allow ICMP type 3 code 4 (fragmentation needed) and ICMPv6 type 2 (Packet Too Big) in security groups, NACLs and the firewalls on the way.";
+pub(super) const LIMIT: &str =
+    "A VPC endpoint itself passes 8,500 bytes and drops larger packets without ICMP: a smaller limit is on the way.";
+const MEND_HOLE: &[&str] = &[LOWER, CLAMP, CLAMP_BY_IPTABLES, ALLOW, LIMIT];
+
 pub(super) static MTU_BLACKHOLE_OUT: CauseText = CauseText {
     meaning: "Large packets to the endpoint vanish, without the ICMP message that would tell the sender to shrink them.",
-    symptom: "Connections open and small requests work; uploads and long requests hang.",
+    symptom: "Connections open and small requests work; uploads, long requests and large ClientHellos hang.",
     confirm: &["ip route get ADDRESS", "ip link show", "vpce-probe once --explain"],
-    mend: &[
-        "Clamp the MSS of TCP on the device that has the small MTU (VPN, tunnel, inspection appliance).",
-        "Or set the MTU for this path on this host: ip route replace NETWORK via GATEWAY mtu 1400",
-        "Or let ICMP 'fragmentation needed' (type 3 code 4, ICMPv6 type 2) through the NACLs and firewalls on the path.",
-    ],
+    mend: MEND_HOLE,
     owner: Owner::NetworkTeam,
 };
 
@@ -95,22 +101,15 @@ pub(super) static MTU_BLACKHOLE_IN: CauseText = CauseText {
         "openssl s_client -connect ADDRESS:443 -servername HOST",
         "vpce-probe once --explain",
     ],
-    mend: &[
-        "Clamp the MSS of TCP in both directions on the device that has the small MTU.",
-        "Or advertise a smaller MSS from this host: ip route replace NETWORK via GATEWAY advmss 1360",
-    ],
+    mend: MEND_HOLE,
     owner: Owner::NetworkTeam,
 };
 
 pub(super) static MTU_BLACKHOLE_BOTH: CauseText = CauseText {
     meaning: "Large packets vanish in both directions.",
-    symptom: "Connections open, then hang as soon as anything large is sent either way.",
+    symptom: "Connections open, then hang as soon as anything large is sent either way; mostly the TLS handshake already.",
     confirm: &["ip route get ADDRESS", "ip link show", "vpce-probe once --explain"],
-    mend: &[
-        "Clamp the MSS of TCP in both directions on the device that has the small MTU (VPN, tunnel, peering of unlike MTUs).",
-        "Or lower the MTU of the path on this host: ip route replace NETWORK via GATEWAY mtu 1400",
-        "Or let ICMP 'fragmentation needed' and 'packet too big' pass.",
-    ],
+    mend: MEND_HOLE,
     owner: Owner::NetworkTeam,
 };
 
@@ -118,15 +117,18 @@ pub(super) static MTU_RELIES_ON_ICMP: CauseText = CauseText {
     meaning: "The path has a smaller MTU than the link, and works only because ICMP messages get through.",
     symptom: "Works today; a firewall rule against ICMP turns it into a black hole.",
     confirm: &["ip route get ADDRESS", "ip route show cache"],
-    mend: &["Clamp the MSS on the device with the small MTU, so that the path does not depend on ICMP."],
+    mend: &[
+        "Clamp the MSS on the device with the small MTU, so that the path does not depend on ICMP.",
+        "Until then, keep ICMP type 3 code 4 and ICMPv6 type 2 (Packet Too Big) allowed in security groups, NACLs and firewalls.",
+    ],
     owner: Owner::NetworkTeam,
 };
 
 pub(super) static MTU_INCONCLUSIVE: CauseText = CauseText {
-    meaning: "The path MTU could not be measured.",
-    symptom: "Small packets fail as well, the server is mute, or the deadline came first.",
+    meaning: "The path MTU could not be measured, though the address answers.",
+    symptom: "Packets of one size both pass and vanish (loss, or one bad path of several), or time ran out.",
     confirm: &["vpce-probe once --explain"],
-    mend: &["Nothing to do by itself; if connections hang, measure again when the other problems are mended."],
+    mend: &["Nothing to do by itself; if connections hang, look for loss on the path and measure again."],
     owner: Owner::ThisHost,
 };
 

@@ -118,15 +118,16 @@ pub(super) static TLS_NOT_YET_VALID: CauseText = CauseText {
 };
 
 pub(super) static LARGE_HELLO_BLOCKED: CauseText = CauseText {
-    meaning: "A ClientHello of more than one segment is dropped or reset, where a small one passes.",
-    symptom: "Today's clients with post-quantum key shares (amazon-ssm-agent 3.3.2299 and later among them) fail; older ones and openssl work.",
+    meaning: "A ClientHello with a post-quantum key share, in two segments at an MTU of 1,500, is dropped or reset where a small one passes.",
+    symptom: "amazon-ssm-agent 3.3.2299 and later, programs built with Go 1.23 and later and today's AWS SDKs cannot connect; older ones and openssl 3.0 work.",
     confirm: &[
         "openssl s_client -connect ADDRESS:443 -servername HOST -groups X25519MLKEM768 </dev/null",
         "openssl s_client -connect ADDRESS:443 -servername HOST -groups X25519 </dev/null",
     ],
     mend: &[
-        "Update the firewall on the path, so that it reassembles a split ClientHello (AWS Network Firewall, Suricata, appliances).",
-        "Until then, for the SSM agent: Environment=GODEBUG=tlsmlkem=0 in a drop-in of its unit.",
+        "The mend: the firewall on the path must reassemble TCP before it inspects TLS; update it, or exempt these names (seen with AWS Network Firewall, Suricata 6 and appliances).",
+        "It breaks amazon-ssm-agent 3.3.2299 and later, programs in Go 1.23 and later, and AWS SDKs: for those in Go, GODEBUG=tlsmlkem=0 (1.24 and later) or tlskyber=0 (1.23) in a drop-in of their unit.",
+        "This probe's own: post_quantum = false under [tls] in its config; then it no longer sees this either.",
     ],
     owner: Owner::NetworkTeam,
 };

@@ -25,6 +25,9 @@ pub struct Head {
     pub length: usize,
     /// How the body's end is told.
     pub framing: Framing,
+    /// Whether the server ends the connection after this answer (RFC 9112, 9.3): it says `Connection: close`, or speaks
+    /// HTTP/1.0 and does not say `keep-alive`.
+    pub closes: bool,
     /// Whether a header marks the answer as AWS's.
     pub aws: bool,
     /// The `Server` header.
@@ -54,6 +57,13 @@ impl Head {
     pub const fn is_interim(&self) -> bool {
         matches!(self.status, 100 | 102..=199)
     }
+
+    /// Whether the server still takes requests on the connection that this answer came on. After a 101 it speaks
+    /// something else, and a body that only the end of the connection can end announces that end.
+    #[must_use]
+    pub const fn leaves_open(&self) -> bool {
+        !self.closes && self.status != 101 && !matches!(self.framing, Framing::UntilClose)
+    }
 }
 
 /// Reads the head at the start of `bytes`. Pure; never panics.
@@ -64,22 +74,25 @@ pub fn read_head(bytes: &[u8]) -> Reading {
     match response.parse(bytes) {
         Ok(Status::Partial) => Reading::Partial,
         Ok(Status::Complete(length)) => {
+            let persists = response.version != Some(0);
             // A complete head has a code; the parser's type cannot say so, and takes any three digits for one.
             response.code.filter(|code| *code >= LEAST_STATUS).map_or_else(
                 || Reading::Garbage(said(bytes)),
-                |status| Reading::Complete(head(status, length, response.headers)),
+                |status| Reading::Complete(head(status, length, persists, response.headers)),
             )
         }
         Err(error) => Reading::Garbage(format!("{} ({error})", said(bytes))),
     }
 }
 
-fn head(status: u16, length: usize, headers: &[Header<'_>]) -> Head {
+/// `persists`: whether connections of the answer's HTTP version last unless somebody says otherwise.
+fn head(status: u16, length: usize, persists: bool, headers: &[Header<'_>]) -> Head {
     let server = value(headers, "server").map(|server| printable(&server, MOST_VALUE));
     Head {
         status,
         length,
         framing: framing(status, headers),
+        closes: connection(headers, "close") || !(persists || connection(headers, "keep-alive")),
         aws: is_aws(headers, server.as_deref()),
         server,
         date: value(headers, "date").and_then(|date| OffsetDateTime::parse(date.trim(), &Rfc2822).ok()),
@@ -100,6 +113,14 @@ fn framing(status: u16, headers: &[Header<'_>]) -> Framing {
             if length == 0 { Framing::None } else { Framing::Length(length) }
         },
     )
+}
+
+/// Whether a `Connection` header lists `option`; there may be several headers, with several options each.
+fn connection(headers: &[Header<'_>], option: &str) -> bool {
+    let mut lists = headers.iter().filter(|header| header.name.eq_ignore_ascii_case("connection"));
+    lists.any(|header| {
+        header.value.split(|byte| *byte == b',').any(|said| said.trim_ascii().eq_ignore_ascii_case(option.as_bytes()))
+    })
 }
 
 /// The request-id headers of AWS's services, S3's `x-amz-id-2`, and the names that its servers give themselves.
@@ -162,6 +183,41 @@ mod tests {
         check("304 Not Modified", Framing::None);
         check("100 Continue", Framing::None);
         check("200", Framing::UntilClose);
+    }
+
+    #[test]
+    fn version_and_header_tell_whether_the_server_closes() {
+        let check = |head: &str, expected: bool| {
+            assert_eq!(complete(&format!("{head}\r\n\r\n")).closes, expected, "{head}");
+        };
+        check("HTTP/1.1 200 OK", false);
+        check("HTTP/1.1 200 OK\r\nConnection: keep-alive", false);
+        check("HTTP/1.1 200 OK\r\nConnection: close", true);
+        check("HTTP/1.1 200 OK\r\nconnection:  CLOSE ", true);
+        check("HTTP/1.1 200 OK\r\nConnection: Upgrade,\tClose", true);
+        check("HTTP/1.1 200 OK\r\nConnection: Upgrade\r\nServer: x\r\nConnection: close", true);
+        check("HTTP/1.1 200 OK\r\nConnection: close-notify, closed", false);
+        check("HTTP/1.1 200 OK\r\nConnection:", false);
+        check("HTTP/1.1 200 OK\r\nX-Connection: close\r\nServer: close", false);
+        check("HTTP/1.0 200 OK", true);
+        check("HTTP/1.0 200 OK\r\nConnection: Keep-Alive", false);
+        check("HTTP/1.0 200 OK\r\nConnection: x, keep-alive", false);
+        check("HTTP/1.0 200 OK\r\nConnection: keep-alive, close", true);
+        check("HTTP/1.0 200 OK\r\nKeep-Alive: timeout=5", true);
+    }
+
+    #[test]
+    fn a_connection_is_left_open_where_http_goes_on() {
+        let check = |head: &str, expected: bool| {
+            assert_eq!(complete(&format!("HTTP/1.1 {head}\r\n\r\n")).leaves_open(), expected, "{head}");
+        };
+        check("200 OK\r\nContent-Length: 10", true);
+        check("200 OK\r\nTransfer-Encoding: chunked", true);
+        check("204 No Content", true);
+        check("200 OK\r\nContent-Length: 10\r\nConnection: close", false);
+        check("200 OK", false);
+        check("200 OK\r\nContent-Length: many", false);
+        check("101 Switching Protocols", false);
     }
 
     #[test]

@@ -59,6 +59,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
         .await;
     }
 
+    /// The stream itself, when no more needs to be noted.
+    pub(super) fn into_inner(self) -> IO {
+        self.io
+    }
+
     /// The stream itself.
     pub(in crate::probe) const fn inner(&self) -> &IO {
         &self.io

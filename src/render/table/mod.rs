@@ -11,7 +11,7 @@ use super::{
     text,
 };
 use crate::model::{
-    cause::Stage,
+    cause::{Cause, Stage},
     host::ImdsState,
     round::{Round, TargetReport},
     units::Timestamp,
@@ -135,38 +135,75 @@ fn targets(page: &mut Page<'_>, round: &Round) {
         return;
     }
     let glyphs = page.glyphs();
-    let fixed = mark_width(glyphs) + 1 + LIVE + TIMES.iter().map(|(_, _, wide)| wide).sum::<usize>() + CAUSE;
+    let cause = round.targets.iter().filter_map(named).map(|cause| cause.as_str().len() + GAP).max().unwrap_or(0);
+    let times = TIMES.iter().map(|(_, _, wide)| wide).sum::<usize>();
+    let fixed = mark_width(glyphs) + 1 + LIVE + times + cause.max(UNITS.len());
     let most = page.columns().saturating_sub(fixed).max(8);
     let widest = round.targets.iter().map(|report| text::width(&text::clean(&report.target.name, glyphs))).max();
-    let name = widest.unwrap_or(0).clamp(8, most);
+    let widest = widest.unwrap_or(0).max(8);
+    // A name that is cut beyond knowing is a high price for a number that the transcript has too.
+    let has_mtu = round.targets.iter().any(|report| figures::path_mtu(report).is_some());
+    let mtu = if has_mtu && most >= widest.min(NAME) + MTU { MTU } else { 0 };
+    let columns = Columns { name: widest.min(most - mtu), mtu };
 
     page.gap();
-    let mut titles = " ".repeat(mark_width(glyphs) + 1) + &text::left("target", name) + &text::right("live", LIVE);
+    let mut titles = " ".repeat(mark_width(glyphs) + 1) + &text::left("target", columns.name);
+    titles.push_str(&text::right("live", LIVE));
+    if mtu > 0 {
+        titles.push_str(&text::right("mtu", mtu));
+    }
     for (_, title, wide) in TIMES {
         titles.push_str(&text::right(title, wide));
     }
-    titles.push_str("  ms, slowest address");
+    titles.push_str(UNITS);
     page.line(&[Paint::Faint.span(titles)]);
     for report in &round.targets {
-        target(page, report, name);
+        target(page, report, &columns);
     }
 }
 
-fn target(page: &mut Page<'_>, report: &TargetReport, name: usize) {
+/// The widths that depend on the round.
+struct Columns {
+    name: usize,
+    /// Nothing where no path MTU was measured.
+    mtu: usize,
+}
+
+/// The cause that the target's line ends with.
+fn named(report: &TargetReport) -> Option<Cause> {
+    report.cause.filter(|_| report.verdict != Verdict::Healthy)
+}
+
+fn target(page: &mut Page<'_>, report: &TargetReport, columns: &Columns) {
     let glyphs = page.glyphs();
     let look = Paint::from(report.verdict);
+    let name = columns.name;
     let mut row = vec![
         look.span(text::left(mark(report.verdict, glyphs), mark_width(glyphs) + 1)),
         Paint::Strong.span(text::left(&text::cut(&report.target.name, name, glyphs), name)),
         live(report, glyphs),
     ];
+    if columns.mtu > 0 {
+        row.push(path_mtu(report, columns.mtu, glyphs));
+    }
     for (stage, _, wide) in TIMES {
         row.push(time(report, stage, wide, glyphs));
     }
-    if let Some(cause) = report.cause.filter(|_| report.verdict != Verdict::Healthy) {
-        row.push(look.span(format!("  {cause}")));
+    if let Some(cause) = named(report) {
+        row.push(look.span(format!("{}{cause}", " ".repeat(GAP))));
     }
     page.line(&row);
+}
+
+/// What passes outwards; in the verdict's colour where more than that vanishes.
+fn path_mtu(report: &TargetReport, wide: usize, glyphs: Glyphs) -> Span {
+    let fails =
+        report.addresses.iter().any(|address| address.stage == Some(Stage::Mtu) && !figures::is_live(address.verdict));
+    let look = if fails { Paint::from(report.verdict) } else { Paint::Plain };
+    figures::path_mtu(report).map_or_else(
+        || Paint::Faint.span(text::right(nothing(glyphs), wide)),
+        |bytes| look.span(text::right(&bytes.to_string(), wide)),
+    )
 }
 
 fn live(report: &TargetReport, glyphs: Glyphs) -> Span {
@@ -195,24 +232,32 @@ const fn nothing(glyphs: Glyphs) -> &'static str {
 }
 
 const LIVE: usize = 6;
+/// `ssmmessages`.
+const NAME: usize = 11;
+/// Packets of 65,535 bytes, and the space before them.
+const MTU: usize = 6;
 /// The stages that have a column, their titles and widths.
 const TIMES: [(Stage, &str, usize); 4] =
-    [(Stage::Resolve, "resolve", 9), (Stage::Connect, "connect", 9), (Stage::Tls, "tls", 7), (Stage::Http, "http", 7)];
-/// Two spaces and the longest cause.
-const CAUSE: usize = 22;
+    [(Stage::Resolve, "resolve", 9), (Stage::Connect, "connect", 9), (Stage::Tls, "tls", 6), (Stage::Http, "http", 6)];
+/// What the times are, above the causes.
+const UNITS: &str = "  ms, slowest address";
+/// Between the times and the cause.
+const GAP: usize = 2;
 
 #[cfg(test)]
 mod tests {
-    use super::CAUSE;
+    use super::{GAP, LIVE, MTU, NAME, TIMES};
     use crate::model::cause::{Cause, Scope};
 
     #[test]
-    fn the_column_holds_every_cause_that_a_target_can_have() {
+    fn a_line_of_80_columns_holds_a_name_and_every_cause_that_a_target_can_have() {
         let longest = Cause::ALL
             .iter()
             .filter(|cause| !matches!(cause.scope(), Scope::Host | Scope::Shipping))
             .map(|cause| cause.as_str().len())
             .max();
-        assert!(longest.is_some_and(|longest| longest + 2 <= CAUSE), "{longest:?}");
+        let fixed = "FAIL ".len() + LIVE + MTU + TIMES.iter().map(|(_, _, wide)| wide).sum::<usize>() + GAP;
+        let left = 80 - fixed - longest.expect("causes");
+        assert!(left >= NAME, "{left} columns for the name");
     }
 }

@@ -11,7 +11,7 @@ use crate::{
         },
         round::{AddressReport, Round, TargetReport},
         units::{Millis, Timestamp},
-        verdict::Verdict,
+        verdict::{Severity, Verdict},
     },
     render::{
         figures,
@@ -124,7 +124,7 @@ fn probed(page: &mut Page<'_>, report: &AddressReport, target: &TargetReport) {
     stage(page, "tls", record.tls.as_ref().map(|seen| (seen.outcome, tls(seen, glyphs))));
     match &record.mtu {
         None => field(page, 4, "mtu", &Paint::Faint.span("not measured")),
-        Some(seen) => field(page, 4, "mtu", &Paint::Plain.span(mtu(seen))),
+        Some(seen) => field(page, 4, "mtu", &mtu_look(seen.outcome).span(mtu(seen, glyphs))),
     }
     stage(page, "http", record.http.as_ref().map(|seen| (seen.outcome, http(seen, glyphs))));
 }
@@ -193,11 +193,15 @@ fn tls(record: &TlsRecord, glyphs: Glyphs) -> String {
         Some(count) => format!("chain {bytes} bytes in {count} certificates"),
         None => format!("chain {bytes} bytes"),
     }));
-    parts.extend(record.hello_bytes.map(|bytes| format!("hello {bytes} bytes")));
+    let hello = |bytes: Option<u64>| bytes.map(|bytes| format!(" of {bytes} bytes")).unwrap_or_default();
     match record.large_hello {
-        LargeHello::Ok => parts.push("a large hello passes".to_owned()),
-        LargeHello::Blocked => parts.push("a large hello is blocked".to_owned()),
-        LargeHello::NotTried => {}
+        LargeHello::NotTried => parts.extend(record.hello_bytes.map(|bytes| format!("hello {bytes} bytes"))),
+        LargeHello::Ok => parts.push(format!("a large hello{} passes", hello(record.hello_bytes))),
+        LargeHello::Blocked => parts.push(format!(
+            "a large hello{} does not pass, a small one{} does",
+            hello(record.hello_bytes),
+            hello(record.small_hello_bytes)
+        )),
     }
     parts.join(", ")
 }
@@ -207,7 +211,17 @@ fn day(at: Timestamp) -> String {
     moment(at).split(' ').next().unwrap_or_default().to_owned()
 }
 
-fn mtu(record: &MtuRecord) -> String {
+fn mtu_look(outcome: MtuOutcome) -> Paint {
+    match outcome {
+        MtuOutcome::BlackholeOut | MtuOutcome::BlackholeIn | MtuOutcome::BlackholeBoth => {
+            Paint::from(Severity::Failure)
+        }
+        MtuOutcome::NotTried => Paint::Faint,
+        MtuOutcome::Ok | MtuOutcome::Clamped | MtuOutcome::ReliesOnIcmp | MtuOutcome::Inconclusive => Paint::Plain,
+    }
+}
+
+fn mtu(record: &MtuRecord, glyphs: Glyphs) -> String {
     let word = match record.outcome {
         MtuOutcome::Ok => "ok",
         MtuOutcome::Clamped => "clamped by MSS",
@@ -216,22 +230,39 @@ fn mtu(record: &MtuRecord) -> String {
         MtuOutcome::BlackholeIn => "black hole inwards",
         MtuOutcome::BlackholeBoth => "black hole both ways",
         MtuOutcome::Inconclusive => "inconclusive",
-        MtuOutcome::NotTried => return "not measured".to_owned(),
+        MtuOutcome::NotTried => {
+            let why = record.detail.as_ref().map(|detail| format!(", {}", text::brief(detail, glyphs)));
+            return format!("not measured{}", why.unwrap_or_default());
+        }
     };
     let mut parts = vec![format!("{word} in {}", figures::elapsed(record.elapsed_ms))];
-    for (name, bytes) in [
-        ("out passes", record.out_ok),
-        ("out fails", record.out_fails),
-        ("in seen", record.in_seen),
-        ("in passes", record.in_ok),
-        ("in fails", record.in_fails),
-        ("link", record.link_mtu),
-    ] {
-        parts.extend(bytes.map(|bytes| format!("{name} {bytes}")));
-    }
-    parts.push(format!("{} more connections", record.connections));
+    parts.extend(record.detail.as_ref().map(|detail| text::brief(detail, glyphs)));
+    parts.extend(way("out", record.out_ok, record.out_fails));
+    parts.extend(way("in", record.in_ok, record.in_fails));
+    let is_known = record.in_ok.is_some_and(|size| record.in_seen.is_none_or(|seen| seen <= size));
+    // What a server sends by itself is small: that says nothing of larger packets.
+    parts.extend(record.in_seen.filter(|_| !is_known).map(|seen| match record.link_mtu {
+        Some(link) if seen >= link => format!("in up to {seen} bytes arrive"),
+        Some(_) | None => format!("inbound proven to {seen} bytes only"),
+    }));
+    parts.extend(record.link_mtu.map(|bytes| format!("link {bytes}")));
+    parts.push(match record.connections {
+        0 => "no connection of its own".to_owned(),
+        1 => "1 more connection".to_owned(),
+        many => format!("{many} more connections"),
+    });
     parts.push(format!("measured {}", moment(record.measured_at)));
     parts.join(", ")
+}
+
+/// The sizes of one direction.
+fn way(name: &str, passes: Option<u32>, fails: Option<u32>) -> Option<String> {
+    match (passes, fails) {
+        (Some(passes), Some(fails)) => Some(format!("{name} up to {passes} bytes pass and {fails} do not")),
+        (Some(passes), None) => Some(format!("{name} up to {passes} bytes pass")),
+        (None, Some(fails)) => Some(format!("{name} {fails} bytes do not pass")),
+        (None, None) => None,
+    }
 }
 
 fn http(record: &HttpRecord, glyphs: Glyphs) -> String {

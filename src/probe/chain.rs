@@ -1,0 +1,436 @@
+//! The stages of one address, and what shows the path's MTU beside them.
+//!
+//! Where all is well, one connection does everything: handshake, question, comb. A handshake that stands still is
+//! examined while it is still given its time; what the examination finds may end it.
+
+mod record;
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep},
+};
+
+use super::{
+    Shared,
+    connect::{self, ConnectNotes, Shape},
+    http::{self, After, HttpNotes, Reuse},
+    line::{Line, Side, Tap},
+    mtu::{
+        self, Channel, CombEnding, Combed, Diagnosis, Due, Ending, Evidence, Facts, FanOut, Key, Memory, Site,
+        Suspicion,
+    },
+    tls::{self, Hello, Secured, TlsNotes},
+    trail::{Notes as _, Trail},
+};
+use crate::model::{
+    cause::Cause,
+    observation::{AddressRecord, LargeHello, MtuOutcome, MtuRecord, TlsRecord},
+    plan::MtuMode,
+    target::{Expect, Target},
+    units::Timestamp,
+};
+
+/// One address on its way through the stages.
+pub(super) struct Chain<'a> {
+    shared: &'a Shared,
+    target: &'a Target,
+    peer: SocketAddr,
+    trail: &'a mut Trail,
+    record: &'a mut AddressRecord,
+}
+
+/// What a measurement of the address needs, where one may be made.
+struct Measuring {
+    site: Arc<Site>,
+    key: Key,
+    facts: Facts,
+}
+
+/// What became of a handshake that stood still.
+enum Examined {
+    /// It was examined.
+    Anew(Diagnosis),
+    /// It stands still as it did before: this was found then.
+    Known(MtuRecord),
+    /// Large hellos did not pass before, and do not now.
+    KnownBlocked,
+}
+
+impl<'a> Chain<'a> {
+    /// The chain of `record`'s address.
+    pub(super) const fn new(
+        shared: &'a Shared,
+        target: &'a Target,
+        trail: &'a mut Trail,
+        record: &'a mut AddressRecord,
+    ) -> Self {
+        let peer = SocketAddr::new(record.address, target.port);
+        Self { shared, target, peer, trail, record }
+    }
+
+    /// Connect, TLS, HTTP and the path MTU: the first stage that fails ends the chain.
+    pub(super) async fn follow(mut self) -> Option<()> {
+        let limits = &self.shared.plan.limits;
+        let notes = ConnectNotes::new(self.peer);
+        let opened = self.trail.step(&mut self.record.connect, limits.connect, notes, connect::open).await?;
+        if self.target.expect == Expect::Absent {
+            // That somebody answers is all that counts where nobody should.
+            return None;
+        }
+        let line = Arc::new(Line::new(opened));
+        let Some(measuring) = self.measuring(&line) else {
+            let secured = self.handshake(&line, Hello::Large, &Notify::new()).await?;
+            self.ask(secured, After::Close).await;
+            return Some(());
+        };
+
+        let (ordinary, mut examined) = self.watched_handshake(&line, &measuring).await;
+        let secured = match ordinary {
+            Some(secured) => Some(secured),
+            None => self.with_small_hello(&measuring, &mut examined).await,
+        };
+        match secured {
+            Some(secured) => self.with_session(&measuring, secured, examined).await,
+            None => self.without_session(&measuring, examined),
+        }
+        Some(())
+    }
+
+    /// What a measurement needs, unless the plan or the kernel forbids one.
+    fn measuring(&mut self, line: &Line) -> Option<Measuring> {
+        let Shared { plan, tls, mtu, deadline, .. } = self.shared;
+        match (plan.mtu.mode, line.fault()) {
+            (MtuMode::Off, _) => return None,
+            (MtuMode::Full | MtuMode::Passive, Some(fault)) => {
+                self.record.mtu = Some(record::not_tried(fault.to_owned(), self.now()));
+                return None;
+            }
+            (MtuMode::Full | MtuMode::Passive, None) => {}
+        }
+        let facts = record::facts(line, self.peer.ip());
+        let key = Key { target: self.target.name.clone(), address: self.peer.ip() };
+        let site = Site::new(self.peer, self.target, tls, line, mtu, (plan.limits.mtu, *deadline));
+        Some(Measuring { site, key, facts })
+    }
+
+    /// A handshake on `line`, until `cut`.
+    async fn handshake(&mut self, line: &Arc<Line>, hello: Hello, cut: &Notify) -> Option<Secured<Tap>> {
+        let (shared, target) = (self.shared, self.target);
+        let began = Instant::now();
+        let work = async |notes: &mut TlsNotes| {
+            let handshake = tls::handshake(&shared.tls, hello, Tap(Arc::clone(line)), &target.host, notes);
+            tokio::select! {
+                biased;
+                ended = handshake => ended,
+                () = cut.notified() => Err(notes.timed_out(began.elapsed()).into()),
+            }
+        };
+        let notes = TlsNotes::new(shared.clock.now());
+        self.trail.step(&mut self.record.tls, shared.plan.limits.tls, notes, work).await
+    }
+
+    /// The ordinary handshake, and its examination where it stands still.
+    async fn watched_handshake(
+        &mut self,
+        line: &Arc<Line>,
+        measuring: &Measuring,
+    ) -> (Option<Secured<Tap>>, Option<Examined>) {
+        let Measuring { site, key, facts } = measuring;
+        let shared = self.shared;
+        let (cut, suspected) = (Notify::new(), AtomicBool::new(false));
+        let examination = async {
+            if shared.plan.mtu.mode != MtuMode::Full {
+                return std::future::pending().await;
+            }
+            let side = line.stalled(SUSPICIOUS).await;
+            suspected.store(true, Ordering::Relaxed);
+            site.begin();
+            let plan = &shared.plan.mtu;
+            if shared.memory().remembers_blocked(key, facts, plan) {
+                return Examined::KnownBlocked;
+            }
+            let fan_out = shared.memory().may_fan_out(key, facts, Suspicion::HandshakeStalled, plan);
+            if let FanOut::Carry(known) = fan_out {
+                // As long again as it takes to tell loss from a hole.
+                sleep(SUSPICIOUS).await;
+                return Examined::Known(known);
+            }
+            let ending = if side == Side::In { Ending::StalledIn } else { Ending::StalledOut };
+            // Rare, and large: not carried in every address's future.
+            let examination = Box::pin(mtu::handshake(site, record::evidence(line, facts, ending)));
+            Examined::Anew(examination.await)
+        };
+        let (secured, mut examined) = {
+            let ordinary = self.handshake(line, Hello::Large, &cut);
+            tokio::pin!(ordinary, examination);
+            tokio::select! {
+                biased;
+                secured = &mut ordinary => {
+                    let needed = site.committed() || (secured.is_none() && suspected.load(Ordering::Relaxed));
+                    let examined = if needed { Some(examination.await) } else { None };
+                    (secured, examined)
+                }
+                examined = &mut examination => {
+                    if explains(&examined) {
+                        cut.notify_one();
+                    }
+                    (ordinary.await, Some(examined))
+                }
+            }
+        };
+        if secured.is_some() {
+            if shared.tls.says_large_hello() {
+                self.note_hello(measuring, LargeHello::Ok);
+            }
+            if let Some(Examined::Anew(diagnosis)) = &mut examined {
+                diagnosis.got_through(record::arrival(line, Ending::DoneLate));
+            }
+        }
+        (secured, examined)
+    }
+
+    /// A session with a small hello, where it is known (or an abrupt end lets suspect) that large ones do not pass.
+    async fn with_small_hello(
+        &mut self,
+        measuring: &Measuring,
+        examined: &mut Option<Examined>,
+    ) -> Option<Secured<Tap>> {
+        let Measuring { site, key, facts } = measuring;
+        let shared = self.shared;
+        let failed = self.record.tls.as_ref()?;
+        let suspicious = shared.plan.mtu.mode == MtuMode::Full && shared.tls.says_large_hello();
+        if examined.is_none() && suspicious && is_abrupt(failed) {
+            site.begin();
+            let evidence = Evidence { link_mtu: facts.link_mtu, learnt: facts.learnt, ..Evidence::default() };
+            *examined = Some(if shared.memory().remembers_blocked(key, facts, &shared.plan.mtu) {
+                Examined::KnownBlocked
+            } else {
+                Examined::Anew(Box::pin(mtu::hello(site, evidence)).await)
+            });
+        }
+        let (proven, end) = match examined.as_ref()? {
+            Examined::Anew(diagnosis) => (true, diagnosis.blocked.clone()?),
+            Examined::KnownBlocked => (false, "not answered, as before".to_owned()),
+            Examined::Known(_) => return None,
+        };
+        let large = self.record.tls.take()?;
+        let mut connected = None;
+        let notes = ConnectNotes::new(self.peer);
+        let opened = self.trail.step(&mut connected, shared.plan.limits.connect, notes, connect::open).await;
+        let secured = match opened {
+            Some(opened) => self.handshake(&Arc::new(Line::new(opened)), Hello::Small, &Notify::new()).await,
+            None => None,
+        };
+        match self.record.tls.take() {
+            // What the certificate is like can be said, even where it is bad.
+            Some(small) if secured.is_some() || small.chain_bytes.is_some() => {
+                self.record.tls = Some(blocked(&large, small, &end));
+                if proven {
+                    self.note_hello(measuring, LargeHello::Blocked);
+                }
+            }
+            _ => self.record.tls = Some(large),
+        }
+        secured
+    }
+
+    /// No session came about: what the examination found is all there is.
+    fn without_session(&mut self, measuring: &Measuring, examined: Option<Examined>) {
+        match examined {
+            Some(Examined::Anew(diagnosis)) => {
+                let suspicion = diagnosis.stalled.then_some(Suspicion::HandshakeStalled);
+                self.conclude(measuring, &diagnosis.evidence, suspicion);
+            }
+            Some(Examined::Known(known)) if known.outcome.is_hole() || known.outcome == MtuOutcome::Inconclusive => {
+                self.record.mtu = Some(known);
+            }
+            // A slow server was known, and this is more than that.
+            Some(Examined::Known(_)) => self.shared.memory().forget(&measuring.key),
+            Some(Examined::KnownBlocked) | None => {}
+        }
+    }
+
+    /// The question, and the comb on the same connection.
+    async fn with_session(&mut self, measuring: &Measuring, secured: Secured<Tap>, examined: Option<Examined>) {
+        let Measuring { key, facts, .. } = measuring;
+        let line = Arc::clone(secured.connection().line());
+        let full = self.shared.plan.mtu.mode == MtuMode::Full;
+        let (known, suspicion) = match examined {
+            Some(Examined::Anew(diagnosis)) => {
+                let suspicion = diagnosis.stalled.then_some(Suspicion::HandshakeStalled);
+                let told = mtu::read(&diagnosis.evidence).outcome != MtuOutcome::Inconclusive;
+                if told {
+                    self.conclude(measuring, &diagnosis.evidence, suspicion);
+                }
+                (told, suspicion)
+            }
+            Some(Examined::Known(_) | Examined::KnownBlocked) | None => (false, None),
+        };
+        let due = full && !known && {
+            match self.shared.memory().due(key, facts, &self.shared.plan.mtu) {
+                Due::Measure => true,
+                Due::Carry(carried) => {
+                    self.record.mtu = Some(carried);
+                    false
+                }
+            }
+        };
+        if !full {
+            self.record.mtu = Some(record::observed(&line, facts, self.now()));
+        }
+        let after = if due { After::KeepAlive } else { After::Close };
+        let left = self.ask(secured, after).await;
+        if due {
+            self.comb(measuring, &line, left, suspicion).await;
+        }
+    }
+
+    /// Asks the question, if the plan has one. The session, where it can be used again and shall be.
+    async fn ask(&mut self, mut secured: Secured<Tap>, after: After) -> Option<Secured<Tap>> {
+        let Shared { plan, clock, .. } = self.shared;
+        let target = self.target;
+        let mut reuse = Reuse::Possible;
+        if plan.http && !target.path.is_empty() {
+            let patience = plan.limits.http / ERROR_TEXT_SHARE;
+            let exchange =
+                async |notes: &mut HttpNotes| http::exchange(&mut secured.stream, target, after, patience, notes).await;
+            let notes = HttpNotes::new(*clock);
+            reuse = self.trail.step(&mut self.record.http, plan.limits.http, notes, exchange).await?;
+        }
+        if after == After::KeepAlive && reuse == Reuse::Possible {
+            return Some(secured);
+        }
+        connect::keep_end(secured.connection().line().stream());
+        secured.close().await;
+        None
+    }
+
+    /// Sends the comb on the ordinary connection where that still stands, else on one of its own; examines it further
+    /// where it is stuck.
+    async fn comb(
+        &mut self,
+        measuring: &Measuring,
+        line: &Arc<Line>,
+        left: Option<Secured<Tap>>,
+        mut suspicion: Option<Suspicion>,
+    ) {
+        let Measuring { site, key, facts } = measuring;
+        site.begin();
+        let packets = [mtu::SMALLEST, line.widest_out()];
+        let mut evidence = record::evidence(line, facts, Ending::Done);
+        let mut ordinary = left.map(|secured| {
+            let (_, session) = secured.into_parts();
+            Channel::new(Arc::clone(line), session, None)
+        });
+        let mut combed = match &mut ordinary {
+            Some(channel) => channel.comb(self.target, &packets, site.end()).await,
+            None => site.comb(Shape::Natural, &packets).await,
+        };
+        if is_broken(&combed) {
+            // The server ended the connection, or loss did: once more, on a connection that nothing else was asked on.
+            ordinary = None;
+            combed = site.comb(Shape::Natural, &packets).await;
+        }
+        let stuck = matches!(combed.comb.ending, CombEnding::Stuck { .. });
+        evidence.add(combed.comb, combed.learnt);
+        if stuck {
+            let fan_out = self.shared.memory().may_fan_out(key, facts, Suspicion::CombStuck, &self.shared.plan.mtu);
+            if let FanOut::Carry(known) = fan_out {
+                self.record.mtu = Some(known);
+                return;
+            }
+            suspicion = Some(Suspicion::CombStuck);
+            evidence = Box::pin(mtu::comb(site, evidence)).await.evidence;
+            // What was stuck may have got through meanwhile: then it was loss.
+            if let Some(again) = ordinary.as_ref().and_then(Channel::again) {
+                evidence.correct(again.comb, again.learnt);
+            }
+        }
+        if let Some(channel) = ordinary
+            && !stuck
+        {
+            channel.close().await;
+        }
+        self.conclude(measuring, &evidence, suspicion);
+    }
+
+    /// Draws the conclusion, and remembers it.
+    fn conclude(&mut self, measuring: &Measuring, evidence: &Evidence, suspicion: Option<Suspicion>) {
+        let Measuring { site, key, facts } = measuring;
+        if let Some(exhausted) = site.exhausted() {
+            self.trail.exhaust(exhausted);
+        }
+        let record = record::measured(site, evidence, self.now());
+        self.shared.memory().store(key, facts, suspicion, record.clone());
+        self.record.mtu = Some(record);
+    }
+
+    fn note_hello(&mut self, measuring: &Measuring, hello: LargeHello) {
+        if let Some(record) = &mut self.record.tls {
+            record.large_hello = hello;
+        }
+        self.shared.memory().store_hello(&measuring.key, &measuring.facts, hello);
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::new(self.shared.clock.now())
+    }
+}
+
+impl Shared {
+    /// What is remembered of earlier rounds.
+    pub(super) fn memory(&self) -> MutexGuard<'_, Memory> {
+        // A panic elsewhere cannot leave it half-written: each call changes one address's entry.
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The record of a handshake with a small hello, where the large one of `large` met its `end`.
+fn blocked(large: &TlsRecord, small: TlsRecord, end: &str) -> TlsRecord {
+    let bytes = |record: &TlsRecord| record.hello_bytes.unwrap_or_default();
+    let said = format!(
+        "a ClientHello of {} bytes (X25519MLKEM768) is {end}; one of {} bytes passes",
+        bytes(large),
+        bytes(&small)
+    );
+    TlsRecord {
+        large_hello: LargeHello::Blocked,
+        small_hello_bytes: small.hello_bytes,
+        hello_bytes: large.hello_bytes,
+        detail: Some(small.detail.map_or_else(|| said.clone(), |detail| format!("{detail}; {said}"))),
+        ..small
+    }
+}
+
+/// Whether the ordinary handshake need not be waited for any longer.
+fn explains(examined: &Examined) -> bool {
+    match examined {
+        Examined::Anew(diagnosis) => diagnosis.blocked.is_some() || mtu::read(&diagnosis.evidence).outcome.is_hole(),
+        Examined::Known(known) => known.outcome.is_hole(),
+        Examined::KnownBlocked => true,
+    }
+}
+
+fn is_broken(combed: &Combed) -> bool {
+    matches!(combed.comb.ending, CombEnding::Broken(_))
+}
+
+/// The peer, or somebody on the way, ended the handshake as if it disliked the hello.
+fn is_abrupt(record: &TlsRecord) -> bool {
+    matches!(record.outcome.cause(), Some(Cause::TlsReset | Cause::TlsClosed | Cause::TlsProtocol))
+}
+
+/// A handshake that makes no progress for that long (and four round trips) is examined. Below it lie a lost packet on a
+/// fast path, which the kernel sends again after 0.2 s, and most servers' thinking.
+const SUSPICIOUS: Duration = Duration::from_millis(350);
+/// The part of the HTTP budget for which the text of an error is waited for: half a second by default.
+const ERROR_TEXT_SHARE: u32 = 8;
