@@ -6,13 +6,14 @@ use vpce_probe::model::{
         CertificateExpiring, ClockSkew, ClockWrong, ConnectSlow, ConntrackLimit, DnsNoData, DnsNxdomain, DnsServfail,
         DnsSlow, DnsTimeout, EgressBlocked, EndpointAbsent, EndpointMissing, EndpointPartial, EndpointsBlocked,
         GatewayUnreachable, HostsOverride, HttpNotAws, HttpServerError, HttpTimeout, Ipv6Broken, IssuerUnexpected,
-        LargeHelloBlocked, LinklocalLimit, MtuBlackholeBoth, MtuBlackholeOut, MtuInconclusive, MtuReliesOnIcmp,
-        NameserverDead, NotFinished, PathMtu, PrivateDnsOff, ProxyInterferes, ResolverDisagrees, ResolverDown,
-        ResourceExhausted, S3AccessDenied, S3WrongRegion, SingleZone, TcpRefused, TcpTimeout, TcpUnreachable,
-        TlsExpired, TlsInspection, TlsNotYetValid, TlsSlow, TlsUntrusted, UnexpectedAnswer,
+        LargeHelloBlocked, LinklocalLimit, MtuBlackholeBoth, MtuBlackholeIn, MtuBlackholeOut, MtuInconclusive,
+        MtuReliesOnIcmp, NameserverDead, NotFinished, PathMtu, PrivateDnsOff, ProxyInterferes, ResolverDisagrees,
+        ResolverDown, ResourceExhausted, S3AccessDenied, S3WrongRegion, SingleZone, TcpRefused, TcpTimeout,
+        TcpUnreachable, TlsClosed, TlsExpired, TlsInspection, TlsNotYetValid, TlsReset, TlsSlow, TlsTimeout,
+        TlsUntrusted, UnexpectedAnswer,
     },
-    host::{Agent, AgentState, Allowances, Proxy},
-    observation::{Canary, LargeHello, MtuOutcome, Outcome, ProxyRecord, ResolverRole, Transport},
+    host::{Agent, AgentState, Allowances, Link, Proxy},
+    observation::{Canary, MtuOutcome, MtuRecord, Outcome, ProxyRecord, ResolverRole, Transport},
     target::{Expect, Target},
     verdict::{
         Problem,
@@ -22,7 +23,9 @@ use vpce_probe::model::{
     },
 };
 
-use crate::world::{World, answer, fails_http, fails_tls, fails_to_connect, ip, ms, mtu, nets, target};
+use crate::world::{
+    World, answer, blocked, fails_http, fails_tls, fails_to_connect, holed, ip, ms, mtu, nets, target, well,
+};
 
 pub(crate) struct Case {
     pub(crate) name: &'static str,
@@ -570,21 +573,83 @@ pub(crate) const CASES: &[Case] = &[
     },
     Case {
         name: "large hellos are dropped for one",
+        world: |w| w.at("ssm").addresses.iter_mut().for_each(|record| blocked(record, Some((1495, 240)))),
+        verdict: Failed,
+        targets: &[bad("ssm", LargeHelloBlocked)],
+        findings: &[(LargeHelloBlocked, Failure)],
+        says: &[
+            "ssm: 10.0.1.10 and 10.0.2.10: a ClientHello of 1,495 bytes (X25519MLKEM768) does not pass, one of 240 bytes \
+             (X25519) does",
+            "/etc/systemd/system/amazon-ssm-agent.service.d",
+            "GODEBUG=tlsmlkem=0,tlskyber=0",
+            "3.3.2299",
+            "must reassemble TCP before it inspects TLS",
+            "tls.post_quantum = false",
+        ],
+        ..BASE
+    },
+    Case {
+        name: "large hellos are dropped for one, and nobody knows the sizes",
         world: |w| {
-            for record in &mut w.at("ssm").addresses {
-                record.tls.as_mut().expect("shaken").large_hello = LargeHello::Blocked;
-            }
+            w.host.agent.unit = Some("snap.amazon-ssm-agent.amazon-ssm-agent.service".to_owned());
+            w.at("ssm").addresses.iter_mut().for_each(|record| blocked(record, None));
         },
         verdict: Failed,
         targets: &[bad("ssm", LargeHelloBlocked)],
         findings: &[(LargeHelloBlocked, Failure)],
+        says: &[
+            "a large ClientHello (X25519MLKEM768) does not pass, a small one does",
+            "sudo systemctl restart snap.amazon-ssm-agent.amazon-ssm-agent.service",
+        ],
         ..BASE
     },
     Case {
         name: "large hellos are dropped for all",
-        world: |w| w.each(|record| record.tls.as_mut().expect("shaken").large_hello = LargeHello::Blocked),
+        world: |w| {
+            w.each(|record| blocked(record, Some((1502, 247))));
+            w.at("ssm").addresses.iter_mut().for_each(|record| blocked(record, Some((1495, 240))));
+        },
         verdict: Failed,
         others: (Verdict::Failed, Some(LargeHelloBlocked)),
+        findings: &[(LargeHelloBlocked, Failure)],
+        says: &[
+            "6 targets alike: a ClientHello of 1,495 bytes (X25519MLKEM768) does not pass, one of 247 bytes (X25519) does: \
+             a firewall on the path",
+        ],
+        ..BASE
+    },
+    Case {
+        name: "large hellos are dropped on the way to one address",
+        world: |w| blocked(&mut w.at("ssm").addresses[1], Some((1495, 240))),
+        verdict: Degraded,
+        targets: &[warned("ssm", EndpointPartial)],
+        findings: &[(EndpointPartial, Warning)],
+        says: &["10.0.2.10 (another subnet): a ClientHello of 1,495 bytes", "GODEBUG=tlsmlkem=0"],
+        ..BASE
+    },
+    Case {
+        name: "a large hello vanishes in a hole that is narrower than it",
+        world: |w| {
+            for record in &mut w.at("ssm").addresses {
+                blocked(record, Some((1495, 240)));
+                record.mtu = Some(mtu(MtuOutcome::BlackholeOut));
+            }
+        },
+        verdict: Failed,
+        targets: &[bad("ssm", MtuBlackholeOut)],
+        findings: &[(MtuBlackholeOut, Failure)],
+        ..BASE
+    },
+    Case {
+        name: "a large hello is dropped beside a hole that it does not reach",
+        world: |w| {
+            for record in &mut w.at("ssm").addresses {
+                blocked(record, Some((1495, 240)));
+                record.mtu = Some(holed(MtuOutcome::BlackholeOut, (8500, 8600), None));
+            }
+        },
+        verdict: Failed,
+        targets: &[bad("ssm", LargeHelloBlocked)],
         findings: &[(LargeHelloBlocked, Failure)],
         ..BASE
     },
@@ -617,15 +682,286 @@ pub(crate) const CASES: &[Case] = &[
         verdict: Failed,
         targets: &[bad("ssm", MtuBlackholeOut)],
         findings: &[(MtuBlackholeOut, Failure)],
+        says: &[
+            "ssm: 10.0.1.10 and 10.0.2.10: packets out up to 1,400 bytes pass, from 1,405 on they vanish, and no ICMP says so",
+            "sudo ip route replace $(ip -o route get 10.0.1.10 | sed 's/ src.*//') mtu 1400; sudo ip route replace $(ip -o \
+             route get 10.0.2.10 | sed 's/ src.*//') mtu 1400",
+            "clamp the MSS to 1360, both ways: nft add rule inet filter forward tcp flags syn tcp option maxseg \
+             size set 1360",
+            "Allow ICMP type 3 code 4 to this host in security groups, NACLs, firewalls",
+            "A VPC endpoint passes 8,500 bytes and drops larger ones without ICMP",
+        ],
+        ..BASE
+    },
+    Case {
+        name: "the handshake hangs in a hole",
+        world: |w| {
+            for record in &mut w.at("ssm").addresses {
+                fails_tls(record, TlsTimeout);
+                record.mtu = Some(holed(MtuOutcome::BlackholeIn, (9001, 0), Some((1397, 1402))));
+            }
+        },
+        verdict: Failed,
+        targets: &[bad("ssm", MtuBlackholeIn)],
+        findings: &[(MtuBlackholeIn, Failure)],
+        says: &[
+            "packets in up to 1,397 bytes pass, from 1,402 on they vanish, and no ICMP says so",
+            "it helps both ways",
+            "mtu 1397",
+            "size set 1357",
+            "Allow ICMP type 3 code 4 to both ends",
+        ],
+        ..BASE
+    },
+    Case {
+        name: "the server gives up waiting for a hello that vanished",
+        world: |w| {
+            for record in &mut w.at("ssm").addresses {
+                fails_tls(record, TlsClosed);
+                record.tls.as_mut().expect("shaken").elapsed_ms = ms(2000);
+                record.mtu = Some(mtu(MtuOutcome::BlackholeBoth));
+            }
+        },
+        verdict: Failed,
+        targets: &[bad("ssm", MtuBlackholeBoth)],
+        findings: &[(MtuBlackholeBoth, Failure)],
+        ..BASE
+    },
+    Case {
+        name: "the deadline cuts a handshake that hangs in a hole",
+        world: |w| {
+            for record in &mut w.at("ssm").addresses {
+                fails_tls(record, NotFinished);
+                record.mtu = Some(mtu(MtuOutcome::BlackholeOut));
+            }
+        },
+        verdict: Failed,
+        targets: &[bad("ssm", MtuBlackholeOut)],
+        findings: &[(MtuBlackholeOut, Failure)],
+        ..BASE
+    },
+    Case {
+        name: "no HTTP answer beside a hole",
+        world: |w| {
+            for record in &mut w.at("ssm").addresses {
+                fails_http(record, HttpTimeout);
+                record.mtu = Some(mtu(MtuOutcome::BlackholeOut));
+            }
+        },
+        verdict: Failed,
+        targets: &[bad("ssm", MtuBlackholeOut)],
+        findings: &[(MtuBlackholeOut, Failure)],
+        ..BASE
+    },
+    Case {
+        name: "a reset at once is none of the hole's",
+        world: |w| {
+            for record in &mut w.at("ssm").addresses {
+                fails_tls(record, TlsReset);
+                record.mtu = Some(mtu(MtuOutcome::BlackholeOut));
+            }
+        },
+        verdict: Failed,
+        targets: &[bad("ssm", TlsReset)],
+        findings: &[(TlsReset, Failure)],
+        ..BASE
+    },
+    Case {
+        name: "a foreign certificate beside a hole",
+        world: |w| {
+            for record in &mut w.at("ssm").addresses {
+                fails_tls(record, TlsUntrusted);
+                record.mtu = Some(mtu(MtuOutcome::BlackholeOut));
+            }
+        },
+        verdict: Failed,
+        targets: &[bad("ssm", TlsUntrusted)],
+        findings: &[(TlsUntrusted, Failure)],
+        ..BASE
+    },
+    Case {
+        name: "a mute server is not a hole",
+        world: |w| {
+            for record in &mut w.at("ssm").addresses {
+                fails_tls(record, TlsTimeout);
+                record.mtu = Some(mtu(MtuOutcome::Inconclusive));
+            }
+        },
+        verdict: Failed,
+        targets: &[bad("ssm", TlsTimeout)],
+        findings: &[(TlsTimeout, Failure)],
+        ..BASE
+    },
+    Case {
+        name: "a hole whose sizes nobody knows",
+        world: |w| {
+            for record in &mut w.at("ssm").addresses {
+                let nothing = (None, None, None);
+                record.mtu = Some(mtu(MtuOutcome::BlackholeBoth));
+                let mtu = record.mtu.as_mut().expect("measured");
+                (mtu.out_ok, mtu.out_fails, mtu.in_seen) = nothing;
+            }
+        },
+        verdict: Failed,
+        targets: &[bad("ssm", MtuBlackholeBoth)],
+        findings: &[(MtuBlackholeBoth, Failure)],
+        says: &["large packets vanish both ways, and no ICMP says so", "with the size that passes"],
+        ..BASE
+    },
+    Case {
+        name: "a hole of which only the failing size is known",
+        world: |w| {
+            for record in &mut w.at("ssm").addresses {
+                record.mtu = Some(mtu(MtuOutcome::BlackholeOut));
+                record.mtu.as_mut().expect("measured").out_ok = None;
+            }
+        },
+        verdict: Failed,
+        targets: &[bad("ssm", MtuBlackholeOut)],
+        findings: &[(MtuBlackholeOut, Failure)],
+        says: &["packets out of 1,405 bytes and more vanish"],
+        ..BASE
+    },
+    Case {
+        name: "a hole to one address of two",
+        world: |w| {
+            w.at("ssm").addresses[0].mtu = Some(well(9001));
+            let record = &mut w.at("ssm").addresses[1];
+            fails_tls(record, TlsTimeout);
+            record.mtu = Some(holed(MtuOutcome::BlackholeBoth, (1400, 1405), Some((4000, 4500))));
+        },
+        verdict: Degraded,
+        targets: &[warned("ssm", EndpointPartial)],
+        findings: &[(EndpointPartial, Warning)],
+        says: &[
+            "1 of 2 addresses is dead: 10.0.2.10 (another subnet): packets up to 1,400 bytes out and 4,000 in pass, from \
+             1,405 and 4,500 on they vanish",
+            "Larger packets pass elsewhere. On this path's VPN",
+            "ip -o route get 10.0.2.10 | sed 's/ src.*//') mtu 1400",
+        ],
+        ..BASE
+    },
+    Case {
+        name: "a hole inwards from one address of two",
+        world: |w| {
+            w.at("ssm").addresses[0].mtu = Some(well(1300));
+            let record = &mut w.at("ssm").addresses[1];
+            fails_tls(record, TlsTimeout);
+            record.mtu = Some(holed(MtuOutcome::BlackholeIn, (1300, 0), Some((1280, 1290))));
+        },
+        verdict: Degraded,
+        targets: &[warned("ssm", EndpointPartial)],
+        findings: &[(EndpointPartial, Warning)],
+        says: &["packets in up to 1,280 bytes pass, from 1,290 on they vanish", "Larger packets pass elsewhere"],
+        ..BASE
+    },
+    Case {
+        name: "a hole on IPv6 alone",
+        world: |w| {
+            w.host.addresses = nets(&["10.0.1.23/24", "2600:1f18:1234:1a00::23/64"]);
+            w.resolves("ssm", &["10.0.1.10", "10.0.2.10", "2600:1f18:1234:1a00::10"]);
+            let record = &mut w.at("ssm").addresses[2];
+            fails_tls(record, TlsTimeout);
+            record.mtu = Some(holed(MtuOutcome::BlackholeBoth, (1280, 1290), Some((1280, 1290))));
+        },
+        verdict: Degraded,
+        targets: &[warned("ssm", Ipv6Broken)],
+        findings: &[(Ipv6Broken, Warning)],
+        says: &[
+            "2600:1f18:1234:1a00::10: packets up to 1,280 bytes pass, from 1,290 on they vanish both ways",
+            "sudo ip -6 route replace $(ip -o route get 2600:1f18:1234:1a00::10 | sed 's/ src.*//') mtu 1280",
+            "size set 1220",
+            "ICMPv6 type 2 (Packet Too Big)",
+        ],
         ..BASE
     },
     Case {
         name: "a hole for all",
-        world: |w| w.each(|record| record.mtu = Some(mtu(MtuOutcome::BlackholeBoth))),
+        world: |w| {
+            w.each(|record| {
+                fails_tls(record, TlsTimeout);
+                record.mtu = Some(holed(MtuOutcome::BlackholeBoth, (1400, 1405), Some((1397, 1402))));
+            });
+            // The others' refinements end a few bytes beside, and a small chain reaches the hole one way only.
+            w.at("s3").addresses[0].mtu = Some(holed(MtuOutcome::BlackholeBoth, (1398, 1410), Some((1380, 1420))));
+            let record = &mut w.at("logs").addresses[0];
+            record.mtu = Some(MtuRecord { in_seen: Some(853), ..holed(MtuOutcome::BlackholeOut, (1380, 1412), None) });
+        },
         verdict: Failed,
+        targets: &[bad("logs", MtuBlackholeOut)],
         others: (Verdict::Failed, Some(MtuBlackholeBoth)),
         findings: &[(PathMtu, Failure)],
-        says: &["1400 bytes still pass"],
+        says: &[
+            "6 targets alike: packets up to 1,400 bytes out and 1,397 in pass, from 1,405 and 1,402 on they vanish: this \
+             side, or the path they share",
+            "sudo ip route replace $(ip -o route show default) mtu 1380",
+            "size set 1340",
+        ],
+        ..BASE
+    },
+    Case {
+        name: "a hole for all, the own subnet among them",
+        world: |w| {
+            w.host.link = Some(Link { name: "ens5".to_owned(), mtu: 9001 });
+            w.each(|record| record.mtu = Some(mtu(MtuOutcome::BlackholeOut)));
+        },
+        verdict: Failed,
+        others: (Verdict::Failed, Some(MtuBlackholeOut)),
+        findings: &[(PathMtu, Failure)],
+        says: &["sudo ip link set dev ens5 mtu 1400"],
+        ..BASE
+    },
+    Case {
+        name: "two holes alike, and larger packets pass elsewhere",
+        world: |w| {
+            w.each(|record| record.mtu = Some(well(9001)));
+            for name in ["ssm", "logs"] {
+                w.at(name).addresses.iter_mut().for_each(|r| r.mtu = Some(mtu(MtuOutcome::BlackholeOut)));
+            }
+        },
+        verdict: Failed,
+        targets: &[bad("ssm", MtuBlackholeOut), bad("logs", MtuBlackholeOut)],
+        findings: &[(PathMtu, Failure)],
+        says: &["2 targets alike: packets out up to 1,400 bytes pass, from 1,405 on they vanish: the path they share"],
+        ..BASE
+    },
+    Case {
+        name: "two holes of sizes that rule each other out",
+        world: |w| {
+            w.at("ssm").addresses.iter_mut().for_each(|r| r.mtu = Some(mtu(MtuOutcome::BlackholeOut)));
+            for record in &mut w.at("logs").addresses {
+                record.mtu = Some(holed(MtuOutcome::BlackholeOut, (8500, 8600), None));
+            }
+        },
+        verdict: Failed,
+        targets: &[bad("ssm", MtuBlackholeOut), bad("logs", MtuBlackholeOut)],
+        findings: &[(MtuBlackholeOut, Failure), (MtuBlackholeOut, Failure)],
+        says: &["up to 8,500 bytes pass", "8,500 bytes is a VPC endpoint's own limit", "up to 1,400 bytes pass"],
+        ..BASE
+    },
+    Case {
+        name: "two holes in different directions",
+        world: |w| {
+            w.at("ssm").addresses.iter_mut().for_each(|r| r.mtu = Some(mtu(MtuOutcome::BlackholeOut)));
+            for record in &mut w.at("logs").addresses {
+                record.mtu = Some(holed(MtuOutcome::BlackholeIn, (9001, 0), Some((1397, 1402))));
+            }
+        },
+        verdict: Failed,
+        targets: &[bad("ssm", MtuBlackholeOut), bad("logs", MtuBlackholeIn)],
+        findings: &[(MtuBlackholeOut, Failure), (MtuBlackholeIn, Failure)],
+        ..BASE
+    },
+    Case {
+        name: "two holes on the way to one target",
+        world: |w| {
+            w.at("ssm").addresses[0].mtu = Some(holed(MtuOutcome::BlackholeOut, (8500, 8600), None));
+            w.at("ssm").addresses[1].mtu = Some(mtu(MtuOutcome::BlackholeOut));
+        },
+        verdict: Failed,
+        targets: &[bad("ssm", MtuBlackholeOut)],
+        findings: &[(MtuBlackholeOut, Failure)],
+        says: &["10.0.2.10: packets out up to 1,400 bytes pass, from 1,405 on they vanish; other sizes elsewhere"],
         ..BASE
     },
     Case {
@@ -638,6 +974,16 @@ pub(crate) const CASES: &[Case] = &[
         name: "the size cannot be told",
         world: |w| w.at("ssm").addresses.iter_mut().for_each(|r| r.mtu = Some(mtu(MtuOutcome::Inconclusive))),
         targets: &[noted("ssm", MtuInconclusive)],
+        ..BASE
+    },
+    Case {
+        name: "what must not answer has no path MTU",
+        world: |w| {
+            w.add(own_host("old", Expect::Absent), &["10.0.1.77"]);
+            let record = &mut w.at("old").addresses[0];
+            fails_to_connect(record, TcpTimeout);
+            record.mtu = Some(mtu(MtuOutcome::BlackholeOut));
+        },
         ..BASE
     },
     // ---- HTTP
@@ -913,4 +1259,29 @@ fn an_agent_with_a_connection_is_not_stale() {
     world.host.established = Some(vec![(ip("10.0.2.11"), 443).into()]);
     let judgement = vpce_probe::judge::judge(world.seen, world.host, &world.plan, crate::world::moment());
     assert!(judgement.host.problems.is_empty(), "{:?}", judgement.host.problems);
+}
+
+#[test]
+fn notes_about_the_path_have_its_sizes() {
+    let said = |mut record: MtuRecord, change: fn(&mut MtuRecord)| {
+        let mut world = World::healthy();
+        change(&mut record);
+        world.at("ssm").addresses.iter_mut().for_each(|address| address.mtu = Some(record.clone()));
+        let judgement = vpce_probe::judge::judge(world.seen, world.host, &world.plan, crate::world::moment());
+        assert_eq!(judgement.verdict, Healthy);
+        judgement.targets[0].problems[0].summary.clone()
+    };
+    let icmp = mtu(MtuOutcome::ReliesOnIcmp);
+    let unclear = mtu(MtuOutcome::Inconclusive);
+    let sizes = "10.0.1.10 passes packets of 1,400 bytes (the link's are 9,001), and only while ICMP gets through";
+    assert_eq!(said(icmp.clone(), |_| {}), sizes);
+    assert_eq!(
+        said(icmp, |record| record.out_ok = None),
+        "10.0.1.10 works for large packets only while ICMP gets through"
+    );
+    assert_eq!(said(unclear.clone(), |_| {}), "10.0.1.10: its path MTU could not be measured");
+    assert_eq!(
+        said(unclear, |record| record.detail = Some("mixed: 1 of 3".to_owned())),
+        "10.0.1.10: its path MTU could not be measured (mixed: 1 of 3)"
+    );
 }

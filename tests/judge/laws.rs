@@ -10,13 +10,13 @@ use vpce_probe::{
     judge::judge,
     model::{
         cause::{Cause, Stage},
-        observation::{AddressRecord, LargeHello, Observation, Outcome, ResolverRole},
+        observation::{AddressRecord, LargeHello, MtuOutcome, MtuRecord, Observation, Outcome, ResolverRole},
         target::Expect,
         verdict::{RoundVerdict, Severity, Verdict},
     },
 };
 
-use crate::world::{World, answer, fails_http, fails_tls, fails_to_connect, ip, live, moment, nets, target};
+use crate::world::{World, answer, fails_http, fails_tls, fails_to_connect, ip, live, moment, mtu, nets, target};
 
 /// What is done to an address.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +26,7 @@ enum Fault {
     Tls(Cause),
     Http(Cause),
     Hello,
+    Hole(MtuOutcome, Option<u32>, bool),
     Cut(u8),
 }
 
@@ -44,6 +45,9 @@ fn fault() -> impl Strategy<Value = Fault> {
         1 => cause(Stage::Tls).prop_map(Fault::Tls),
         1 => cause(Stage::Http).prop_map(Fault::Http),
         1 => Just(Fault::Hello),
+        2 => (select(MTU_OUTCOMES), option::of(1_u32..9_001), any::<bool>()).prop_map(|(outcome, size, stalls)| {
+            Fault::Hole(outcome, size, stalls)
+        }),
         1 => (0_u8..3).prop_map(Fault::Cut),
     ]
 }
@@ -59,6 +63,14 @@ fn spoil(record: &mut AddressRecord, fault: Fault) {
                 tls.large_hello = LargeHello::Blocked;
             }
         }
+        Fault::Hole(outcome, size, stalls) => {
+            if stalls {
+                fails_tls(record, Cause::TlsTimeout);
+            }
+            let fails = size.map(|size| size + 5);
+            record.mtu =
+                Some(MtuRecord { out_ok: size, out_fails: fails, in_ok: size, in_fails: fails, ..mtu(outcome) });
+        }
         Fault::Cut(stages) => {
             record.http = None;
             if stages < 2 {
@@ -70,6 +82,17 @@ fn spoil(record: &mut AddressRecord, fault: Fault) {
         }
     }
 }
+
+const HOLES: &[MtuOutcome] = &[MtuOutcome::BlackholeOut, MtuOutcome::BlackholeIn, MtuOutcome::BlackholeBoth];
+const MTU_OUTCOMES: &[MtuOutcome] = &[
+    MtuOutcome::Ok,
+    MtuOutcome::Clamped,
+    MtuOutcome::ReliesOnIcmp,
+    MtuOutcome::Inconclusive,
+    MtuOutcome::BlackholeOut,
+    MtuOutcome::BlackholeIn,
+    MtuOutcome::BlackholeBoth,
+];
 
 const POOL: &[&str] = &[
     "10.0.1.10",
@@ -183,7 +206,7 @@ proptest! {
     #[test]
     fn worse_input_never_gives_a_better_verdict(
         seeds in seeds(), target in any::<proptest::sample::Index>(), address in any::<proptest::sample::Index>(),
-        worse in 0..4_u8,
+        worse in 0..5_u8, hole in select(HOLES),
     ) {
         // `absent` turns better and worse around; a limit of our own says nothing of the network; a wrong clock is told
         // by the very answers that the fault takes away.
@@ -215,6 +238,7 @@ proptest! {
             0 => fails_to_connect(record, Cause::TcpTimeout),
             1 if record.tls.as_ref().is_some_and(|tls| tls.outcome.is_ok()) => fails_tls(record, Cause::TlsReset),
             2 => record.http = None,
+            3 => record.mtu = Some(mtu(hole)),
             _ => (record.connect, record.tls, record.http) = (None, None, None),
         }
         prop_assert!(verdict_of(after) >= verdict_of(before));

@@ -132,6 +132,23 @@ pub(crate) fn mtu(outcome: MtuOutcome) -> MtuRecord {
     }
 }
 
+/// A hole with these sizes that pass and that vanish: outwards (a second 0: none vanishes), then inwards.
+pub(crate) fn holed(outcome: MtuOutcome, out: (u32, u32), back: Option<(u32, u32)>) -> MtuRecord {
+    MtuRecord {
+        out_ok: Some(out.0),
+        out_fails: Some(out.1).filter(|fails| *fails > 0),
+        in_seen: back.map_or(Some(4148), |(passes, _)| Some(passes)),
+        in_ok: back.map(|(passes, _)| passes),
+        in_fails: back.map(|(_, fails)| fails),
+        ..mtu(outcome)
+    }
+}
+
+/// A path that passes packets of `size`.
+pub(crate) fn well(size: u32) -> MtuRecord {
+    MtuRecord { connections: 0, ..holed(MtuOutcome::Ok, (size, 0), None) }
+}
+
 impl World {
     pub(crate) fn healthy() -> Self {
         let plan = Plan {
@@ -282,5 +299,15 @@ pub(crate) fn fails_http(record: &mut AddressRecord, cause: Cause) {
     if let Some(http) = &mut record.http {
         http.outcome = Outcome::Failed(cause);
         (http.status, http.aws, http.clock_skew_s) = (None, None, None);
+    }
+}
+
+/// The large hello does not pass, the small one does; their sizes, where they are known.
+pub(crate) fn blocked(record: &mut AddressRecord, sizes: Option<(u64, u64)>) {
+    if let Some(tls) = &mut record.tls {
+        tls.large_hello = LargeHello::Blocked;
+        tls.hello_bytes = sizes.map(|(large, _)| large);
+        tls.small_hello_bytes = sizes.map(|(_, small)| small);
+        tls.key_exchange = sizes.map(|_| "X25519".to_owned());
     }
 }

@@ -1,7 +1,7 @@
 """Who plays what: from a scenario to the list of servers that `servers/main.py` and unbound are to run."""
 
 from labkit import firewall, https, resolver, topology
-from servers import imds
+from servers import imds, web
 
 PROXY_ADDRESS = "10.9.0.8"
 
@@ -9,11 +9,13 @@ PROXY_ADDRESS = "10.9.0.8"
 def own_servers(scenario, wires, modes, certificates):
     """The plan for the lab's own servers, which play what no ready-made server does. `modes`: address → behaviour."""
     plan = _imds(scenario, wires)
+    elsewhere = {"absent", *firewall.VERDICTS, *https.PQ_MODES}
     for mode in sorted(set(modes.values())):
-        if mode != "absent" and mode not in firewall.VERDICTS and not https.is_nginx_mode(mode):
+        if mode not in elsewhere and not https.is_nginx_mode(mode):
             addresses = [address for address, played in modes.items() if played == mode]
-            chain, key = str(certificates.chain(scenario.region, "good")), str(certificates.key)
-            where = {"server": "odd", "namespace": wires.world, "addresses": addresses}
+            chain, key = str(certificates.chain(scenario.region, "good")), str(certificates.key("good"))
+            server = "web" if web.plays(mode) else "odd"
+            where = {"server": server, "namespace": wires.world, "addresses": addresses}
             plan.append(where | {"mode": mode, "chain": chain, "key": key})
     for view in name_servers(scenario, wires):
         if resolver.needs_own_server(view["mode"], view["zone"]):

@@ -15,7 +15,7 @@ import typing
 from labkit import netns
 from labkit.scenario import dns_suffix
 
-SERVICES = ["ssm", "ssmmessages", "ec2messages", "logs", "monitoring", "s3", "kms", "ec2", "sts", "secretsmanager"]
+SERVICES = ["ssm", "ssmmessages", "s3", "ec2messages", "logs", "monitoring", "kms", "ec2", "sts", "secretsmanager"]
 # The issuer reads like the real one, so that a healthy subnet has no `issuer-unexpected` note.
 LAB_ORG, CORPORATE_ORG = "Amazon", "Example Corp"
 DAY = datetime.timedelta(days=1)
@@ -29,6 +29,7 @@ class Flavour(typing.NamedTuple):
     last_day: int = 300
     right_names: bool = True
     sends_intermediates: bool = True
+    key: str = "leaf"
 
 
 FLAVOURS = {
@@ -40,10 +41,15 @@ FLAVOURS = {
     "missing-intermediate": Flavour(sends_intermediates=False),
     "foreign-ca": Flavour(issuer="corporate-root"),
     "self-signed": Flavour(issuer=None),
+    # Elliptic curves, few names, no intermediates: the whole flight fits one segment at MTU 1500.
+    "small-chain": Flavour(issuer="lab-ec-root", key="small"),
 }
 
 # What a server sends after its leaf, by the leaf's issuer.
 INTERMEDIATES = {"lab-2": ["lab-2", "lab-1"], "corporate-root": ["corporate-root"]}
+RSA_KEYS = ["lab-root", "lab-1", "lab-2", "corporate-root", "leaf"]
+EC_KEYS = ["lab-ec-root", "small"]
+FEW = 3
 
 CA_CONFIG = """
 [ca]
@@ -75,6 +81,9 @@ subjectAltName = {sans}
 authorityInfoAccess = OCSP;URI:http://ocsp.lab.invalid,caIssuers;URI:http://crt.lab.invalid/leaf.cer
 crlDistributionPoints = URI:http://crl.lab.invalid/leaf.crl
 certificatePolicies = 2.23.140.1.2.1
+[small]
+basicConstraints = critical,CA:FALSE
+subjectAltName = {sans}
 """
 
 
@@ -101,10 +110,9 @@ class Certificates:
                     self._leaf(region, flavour)
         return self
 
-    @property
-    def key(self):
-        """The private key of every leaf."""
-        return self.dir / "leaf.key"
+    def key(self, flavour):
+        """The private key of a flavour's leaf."""
+        return self.dir / f"{FLAVOURS[flavour].key}.key"
 
     def chain(self, region, flavour):
         """What a server sends for a flavour."""
@@ -115,9 +123,12 @@ class Certificates:
         final, self.dir = self.dir, self.dir.with_name("new")
         shutil.rmtree(self.dir, ignore_errors=True)
         self.dir.mkdir()
-        for name in ("lab-root", "lab-1", "lab-2", "corporate-root", "leaf"):
+        for name in RSA_KEYS:
             self._openssl(f"genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out {name}.key")
+        for name in EC_KEYS:
+            self._openssl(f"genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out {name}.key")
         self._sign("lab-root", LAB_ORG, "Lab Services Root CA", "lab-root", None)
+        self._sign("lab-ec-root", LAB_ORG, "Lab Services Root CA, elliptic", "lab-ec-root", None)
         self._sign("lab-1", LAB_ORG, "Amazon Lab Root CA 1", "lab-1", "lab-root")
         self._sign("lab-2", LAB_ORG, "Amazon RSA 2048 M99 (lab)", "lab-2", "lab-1")
         self._sign("corporate-root", CORPORATE_ORG, "Example Corp Inspection CA", "corporate-root", None)
@@ -126,7 +137,9 @@ class Certificates:
     def _leaf(self, region, flavour):
         recipe, name = FLAVOURS[flavour], f"{region}-{flavour}"
         names = _server_names(region) if recipe.right_names else _server_names("eu-central-1")
-        self._sign(name, LAB_ORG, names[0], "leaf", recipe.issuer, recipe.first_day, recipe.last_day, names)
+        if recipe.key == "small":
+            names = names[:FEW]
+        self._sign(name, LAB_ORG, names[0], recipe.key, recipe.issuer, recipe.first_day, recipe.last_day, names)
         links = [name] + (INTERMEDIATES.get(recipe.issuer, []) if recipe.sends_intermediates else [])
         # Renamed into place: what exists is complete.
         partial = self.chain(region, flavour).with_suffix(".partial")
@@ -141,7 +154,7 @@ class Certificates:
         subject = f"/C=US/O={organisation}/CN={common_name}"
         self._openssl(f"req -new -key {key}.key -out {name}.csr -config /dev/null -subj", subject)
         signer = f"-cert {issuer}.pem -keyfile {issuer}.key" if issuer else f"-selfsign -keyfile {key}.key"
-        extensions = "leaf" if key == "leaf" else "issuer"
+        extensions = key if key in ("leaf", "small") else "issuer"
         self._openssl(
             f"ca -batch -notext -config {name}.cnf -in {name}.csr -out {name}.pem {signer} "
             f"-extensions {extensions} -startdate {_stamp(first)} -enddate {_stamp(last)}"
@@ -171,7 +184,8 @@ def trust_directory(certificates, target, kind):
         pathlib.Path(bundle).write_text(
             "-----BEGIN CERTIFICATE-----\nthis is no certificate\n-----END CERTIFICATE-----\n"
         )
-    for root in {"lab": ["lab-root"], "lab+corporate": ["lab-root", "corporate-root"]}.get(kind, []):
+    lab = ["lab-root", "lab-ec-root"]
+    for root in {"lab": lab, "lab+corporate": [*lab, "corporate-root"]}.get(kind, []):
         certificate = certificates.dir / f"{root}.pem"
         with open(bundle, "a") as out:
             out.write(certificate.read_text())

@@ -3,6 +3,9 @@
 An expected value is compared with the value at the same place of the JSON: a table descends, a list means "one of
 these", a string that starts with `re:` is a pattern, "none" is null; where the report has a list, it must hold all of
 the expected. `problems` lists causes that must be among a target's problems, `not_problems` those that must not.
+A string `A..B` is a range of numbers, with either end left out at will. `each_address` holds for every address of a
+target. In `mtu`, `out_limit = N` (`in_limit`) is the path's true limit: the largest size that passes is at most that,
+the smallest that fails is above, and they lie no further apart than a measurement may leave open.
 `may_…` names what the contract leaves open, `any_findings` wants one of several. `finding` holds, by cause, what one
 finding of that cause must say: `targets` are those that it joins, one pattern for `advice` fits one of its steps.
 """
@@ -11,6 +14,12 @@ import re
 
 EXIT_OF_VERDICT = {"healthy": 0, "degraded": 1, "failed": 2}
 ROUND_DEADLINE_MS, HOST_FACTS_MS = 10_000, 2_500
+RANGE = re.compile(r"(\d+)?\.\.(\d+)?")
+# How far apart the ends of a size bracket may lie: bytes up to 2,000, a share of the limit above.
+BRACKET_BYTES, BRACKET_SHARE, SMALL_LIMIT = 50, 0.05, 2000
+LIMITS = {"out_limit": ("out_ok", "out_fails"), "in_limit": ("in_ok", "in_fails")}
+# What a measurement says beside its verdict: how much, how long.
+MEASURES = {*LIMITS, "out_ok", "out_fails", "in_seen", "in_ok", "in_fails", "elapsed_ms", "connections"}
 
 # Findings that join several targets: an unexpected one is a wrong story, even if each target is right.
 ACROSS_TARGETS = {
@@ -40,6 +49,7 @@ ROUND_KEYS = {
     "may_host_problems",
     "targets",
     "max_ms",
+    "elapsed_ms",
     "stdout",
     "not_stdout",
     "stderr",
@@ -57,12 +67,23 @@ def differences(expect, report, exit_code, wall_ms):
     if report is None:
         return found
     found += _match("verdict", expect.get("verdict", "healthy"), report.get("verdict"))
+    if "elapsed_ms" in expect:
+        found += _match("elapsed_ms", expect["elapsed_ms"], report.get("elapsed_ms"))
     if EXIT_OF_VERDICT.get(report.get("verdict")) != exit_code:
         found.append(f"exit {exit_code} contradicts verdict {report.get('verdict')}")
     found += _contradictions(report, wall_ms)
     found += _findings(expect, report)
     found += _host(expect, report.get("host") or {})
     return found + _targets(expect, report.get("targets") or [])
+
+
+def without_measures(expect):
+    """The same expectation of the verdict alone: without sizes, times and counts."""
+    return {
+        key: without_measures(value) if isinstance(value, dict) else value
+        for key, value in expect.items()
+        if key not in MEASURES
+    }
 
 
 def wrong_words(expect, **streams):
@@ -147,7 +168,11 @@ def _target(name, wanted, target):
     by_address = {a["address"]: a for a in target.get("addresses") or []}
     for address, facts in wanted.get("addresses", {}).items():
         found += _match(f"{name}.{address}", facts, by_address.get(address))
-    plain = {k: v for k, v in wanted.items() if k not in ("problems", "not_problems", "addresses")}
+    if "each_address" in wanted:
+        found += [] if by_address else [f"{name}: it has no address"]
+        for address, record in by_address.items():
+            found += _match(f"{name}.{address}", wanted["each_address"], record)
+    plain = {k: v for k, v in wanted.items() if k not in ("problems", "not_problems", "addresses", "each_address")}
     return found + _match(name, plain, target)
 
 
@@ -156,7 +181,7 @@ def _match(where, wanted, got):
     if isinstance(wanted, dict):
         if not isinstance(got, dict):
             return [f"{where}: expected {wanted}, got {got!r}"]
-        return [line for key, value in wanted.items() for line in _match(f"{where}.{key}", value, got.get(key))]
+        return [line for key, value in wanted.items() for line in _entry(where, key, value, got)]
     if isinstance(got, list):
         values = wanted if isinstance(wanted, list) else [wanted]
         missing = [value for value in values if not any(_fits(value, item) for item in got)]
@@ -167,8 +192,26 @@ def _match(where, wanted, got):
     return [f"{where}: expected {_either(accepted)}, got {got!r}"]
 
 
+def _entry(where, key, wanted, got):
+    if key in LIMITS:
+        return _bracket(f"{where}.{key}", wanted, *(got.get(end) for end in LIMITS[key]))
+    return _match(f"{where}.{key}", wanted, got.get(key))
+
+
+def _bracket(where, limit, passes, fails):
+    """Whether the largest size that passes and the smallest that fails enclose the true limit tightly."""
+    width = BRACKET_BYTES if limit <= SMALL_LIMIT else limit * BRACKET_SHARE
+    told = isinstance(passes, int) and isinstance(fails, int)
+    if told and passes <= limit < fails and fails - passes <= width:
+        return []
+    return [f"{where}: {passes} passes and {fails} fails, the true limit is {limit}, the width at most {width:.0f}"]
+
+
 def _fits(wanted, got):
-    """Whether a single value is the wanted one, or fits its pattern."""
+    """Whether a single value is the wanted one, or fits its pattern, or lies in its range."""
+    if isinstance(wanted, str) and isinstance(got, (int, float)) and (ends := RANGE.fullmatch(wanted)):
+        least, most = ends.groups()
+        return int(least or 0) <= got and (most is None or got <= int(most))
     if isinstance(wanted, str) and wanted.startswith("re:"):
         return isinstance(got, str) and re.search(wanted[3:], got) is not None
     # TOML has no null: "none" stands for it.

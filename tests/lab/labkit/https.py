@@ -14,7 +14,10 @@ CERTIFICATE_MODES = {
     "missing-intermediate",
     "foreign-ca",
     "self-signed",
+    "small-chain",
 }
+# played by native/pqserver.rs, which answers as `aws` does
+PQ_MODES = {"pq", "pq-only"}
 HTTP_MODES = {"aws", "tls12", "http-500", "not-aws", "http-closed", "s3-denied", "s3-moved", "s3-missing"}
 
 SERVER = """
@@ -79,12 +82,20 @@ def start(namespace, state, certificates, region, sites):
     netns.run("ip", "netns", "exec", namespace, "nginx", "-e", f"{state}/nginx.log", "-p", str(state), "-c", config)
 
 
+def pq_command(program, certificates, region, sites):
+    """The command line of the post-quantum server; `sites` as for `start`."""
+    chain = certificates.chain(region, "good")
+    kinds = {True: "s3", False: "api"}
+    where = [f"{mode}:{kinds[is_s3]}:{a}" for (mode, is_s3), addresses in sites.items() for a in addresses]
+    return [str(program), str(chain), str(certificates.key("good")), region, *where]
+
+
 def _server(mode, is_s3, addresses, certificates, region):
     flavour = mode if mode in CERTIFICATE_MODES else "good"
     return SERVER.format(
         listens=" ".join(f"listen {f'[{a}]' if ':' in a else a}:443 ssl;" for a in addresses),
         chain=certificates.chain(region, flavour),
-        key=certificates.key,
+        key=certificates.key(flavour),
         protocols="TLSv1.2" if mode == "tls12" else "TLSv1.2 TLSv1.3",
         banner="corporate-gateway" if mode == "not-aws" else "AmazonS3" if is_s3 else "Server",
         headers=_headers(mode, is_s3),

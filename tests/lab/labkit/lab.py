@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 
-from labkit import cast, certs, firewall, hostview, https, netns, policy, resolved, resolver, topology
+from labkit import cast, certs, firewall, hostview, https, native, netns, policy, resolved, resolver, topology
 from labkit.scenario import load
 
 LAB_DIR = pathlib.Path(__file__).resolve().parent.parent
@@ -21,16 +21,16 @@ CACHE = pathlib.Path(os.environ.get("VPCE_LAB_CACHE") or LAB_DIR.parent.parent /
 STATE_PREFIX = "vpce-lab-"
 POLICY = "policy"  # a file that says that there may be a cgroup to remove
 CAPTURED = {"capture_output": True, "text": True, "stdin": subprocess.DEVNULL}
-READY_SECONDS, GONE_SECONDS = 20, 10
+READY_SECONDS, GONE_SECONDS, PREPARE_SECONDS = 20, 10, 10
 
 
 class Lab:
     """A lab with an id; several ids live side by side."""
 
-    def __init__(self, lab_id):
+    def __init__(self, lab_id, binary=None):
         if not re.fullmatch(r"[A-Za-z0-9]{1,24}", lab_id):
             raise ValueError(f"a lab id is letters and digits: {lab_id}")
-        self.id = lab_id
+        self.id, self.binary = lab_id, binary
         self.state = pathlib.Path(tempfile.gettempdir()) / f"{STATE_PREFIX}{lab_id}"
         self.scenario = None
         self._children = []
@@ -109,9 +109,32 @@ class Lab:
         os.execvpe(command[0], command, env)
 
     def run_inside(self, where, command, timeout=10):
-        """Runs a command in the `fabric` or `world` (witnesses read firewall counters there)."""
+        """Runs a command in a namespace beside the instance's (witnesses read firewall counters there)."""
         enter = ["ip", "netns", "exec", f"vp{self.id}-{where}"]
         return subprocess.run([*enter, *command], timeout=timeout, **CAPTURED)
+
+    def forget_paths(self):
+        """Has both ends forget what they learnt of the path: path MTUs from ICMP live for ten minutes."""
+        forget = "ip route flush cache && ip -6 route flush cache && ip tcp_metrics flush all"
+        for where in ("host", "world"):
+            done = self.run_inside(where, ["sh", "-c", forget])
+            if done.returncode:
+                raise netns.CommandFailed(f"{forget}: {done.stderr}")
+
+    def run_where(self, command, timeout):
+        """Runs a shell command on the instance or, after `fabric: ` and the like, in that namespace."""
+        command = self.scenario.substitute(command)
+        where, colon, rest = command.partition(": ")
+        if colon and where in topology.INSIDE:
+            return self.run_inside(where, ["sh", "-c", rest], timeout)
+        return self.run(["sh", "-c", command], timeout)
+
+    def prepare(self, commands):
+        """Changes the raised lab; a command that fails is an error of the scenario."""
+        for command in commands:
+            done = self.run_where(command, PREPARE_SECONDS)
+            if done.returncode:
+                raise netns.CommandFailed(f"{command}: exit {done.returncode}\n{done.stdout}{done.stderr}")
 
     def probe_command(self, *arguments):
         """The probe's command line, with what the scenario adds."""
@@ -138,7 +161,7 @@ class Lab:
         wires.raise_wires(present + cast.corporate_addresses(scenario))
         self._start_plan(cast.own_servers(scenario, wires, modes, certificates))
         self._start_resolvers(wires)
-        self._start_nginx(wires, modes, certificates)
+        self._start_https(wires, modes, certificates)
         self._raise_firewalls(wires, modes)
         hostview.build(self.state, scenario, certificates, self._start_agent(wires))
         self._start_stub(wires)
@@ -151,10 +174,13 @@ class Lab:
         with open(self.state / "servers.log", "w") as log:
             self._start(command, pass_fds=[writer], stdout=log, stderr=log)
         os.close(writer)
+        self._wait_until_ready(reader, "servers.log")
+
+    def _wait_until_ready(self, reader, log):
         ready = select.select([reader], [], [], READY_SECONDS)[0] and os.read(reader, 16)
         os.close(reader)
-        if ready != b"ready":
-            raise netns.CommandFailed("the lab's servers did not start:\n" + (self.state / "servers.log").read_text())
+        if ready not in (b"ready", b"ready\n"):
+            raise netns.CommandFailed("the lab's servers did not start:\n" + (self.state / log).read_text())
 
     def _start_resolvers(self, wires):
         for number, view in enumerate(cast.name_servers(self.scenario, wires)):
@@ -171,14 +197,27 @@ class Lab:
                 child.kill()
                 child.wait()
 
-    def _start_nginx(self, wires, modes, certificates):
-        sites = {}
+    def _start_https(self, wires, modes, certificates):
+        nginx, post_quantum = {}, {}
         for address, service in self.scenario.addresses().items():
             mode = "aws" if modes[address] in firewall.VERDICTS else modes[address]
-            if mode != "absent" and https.is_nginx_mode(mode):
-                sites.setdefault((mode, service == "s3"), []).append(address)
-        if sites:
-            https.start(wires.world, self.state, certificates, self.scenario.region, sites)
+            if mode in https.PQ_MODES:
+                post_quantum.setdefault((mode, service == "s3"), []).append(address)
+            elif mode != "absent" and https.is_nginx_mode(mode):
+                nginx.setdefault((mode, service == "s3"), []).append(address)
+        if nginx:
+            https.start(wires.world, self.state, certificates, self.scenario.region, nginx)
+        if post_quantum:
+            program = native.pq_server(self.binary)
+            command = https.pq_command(program, certificates, self.scenario.region, post_quantum)
+            self._start_pq_server(wires.world, command)
+
+    def _start_pq_server(self, namespace, command):
+        reader, writer = os.pipe()
+        with open(self.state / "pqserver.log", "w") as log:
+            self._start(command, stdout=writer, stderr=log, preexec_fn=lambda: netns.enter(namespace))
+        os.close(writer)
+        self._wait_until_ready(reader, "pqserver.log")
 
     def _raise_firewalls(self, wires, modes):
         network = self.scenario["network"]
@@ -187,6 +226,7 @@ class Lab:
         guarded |= {a: "drop" for a in _with(modes, "reset-in-handshake")}
         firewall.guard_endpoints(wires.world, guarded)
         firewall.filter_fabric(wires.fabric, network["egress_drop"], network["loss_percent"])
+        firewall.inspect_hellos(wires.host, wires.world, **self.scenario["inspection"])
         firewall.filter_host(wires.host, self.scenario["host"]["nft"])
         if denied := self.scenario["host"]["denied"]:
             (self.state / POLICY).touch()

@@ -1,4 +1,4 @@
-"""The lab's small C programs, compiled once for each state of their source."""
+"""The lab's small programs: those in C are compiled once for each state of their source, cargo builds the one in Rust."""
 
 import os
 import pathlib
@@ -6,6 +6,7 @@ import pathlib
 from labkit import netns
 
 SOURCES = pathlib.Path(__file__).resolve().parent.parent / "native"
+TARGET = SOURCES.parents[2] / "target"
 
 
 def ena_shim(cache):
@@ -21,6 +22,15 @@ def measure(cache):
 def deny(cache):
     """A program that has a cgroup's connect() to some addresses refused."""
     return _compiled(cache, "deny", [])
+
+
+def pq_server(binary=None):
+    """The server that completes X25519MLKEM768: built beside the binary under test, or else in this tree."""
+    beside = [pathlib.Path(binary).resolve().parent] if binary else []
+    for folder in [*beside, TARGET / "debug", TARGET / "release"]:
+        if (program := folder / "examples" / "pqserver").exists():
+            return program
+    raise netns.CommandFailed("the lab's post-quantum server is not built: cargo build --example pqserver")
 
 
 def _compiled(cache, name, flags):

@@ -1,5 +1,6 @@
 """Runs scenarios: raise, see the fault with an independent tool, run the probe, compare, take down."""
 
+import collections
 import dataclasses
 import functools
 import json
@@ -26,6 +27,8 @@ class Outcome:
     raise_ms: float = 0
     report: str = ""
     screen: str = ""
+    code: int | None = None
+    parsed: dict | None = None
 
     @property
     def passed(self):
@@ -62,16 +65,15 @@ def run_all(names, options):
 
 def run_one(name, lab_id, binary, reports=None, keep=False):
     """One scenario in a lab of its own; without a binary only its witnesses."""
-    scenario, lab = load(name), Lab(lab_id)
-    outcome = Outcome(name, _summary_expected(scenario["expect"]), "-", 0, [])
+    scenario, lab = load(name), Lab(lab_id, binary)
+    outcome = Outcome(name, " → ".join(_summary_expected(step["expect"]) for step in scenario.steps()), "-", 0, [])
     try:
         started = time.monotonic()
         lab.up(scenario)
         outcome.raise_ms = (time.monotonic() - started) * 1000
-        outcome.problems += [line for witness in scenario["witness"] for line in check_witness(lab, witness)]
-        if binary and not outcome.problems:
-            _probe(lab, binary, outcome, reports)
-        elif not outcome.problems:
+        said = [_step(lab, number, step, binary, outcome, reports) for number, step in enumerate(scenario.steps())]
+        outcome.got = " → ".join(said)
+        if not binary and not outcome.problems:
             outcome.got, outcome.wall_ms = "(witness only)", outcome.raise_ms
     except Exception as problem:  # one broken scenario must not hide the others
         outcome.problems.append(f"{type(problem).__name__}: {problem}")
@@ -83,14 +85,24 @@ def run_one(name, lab_id, binary, reports=None, keep=False):
     return outcome
 
 
+def _step(lab, number, step, binary, outcome, reports):
+    """Changes the lab, sees that it did, runs the probe; returns what that said. After a problem nothing is done."""
+    outcome.got = "-"
+    if outcome.problems:
+        return outcome.got
+    lab.prepare(step["run"])
+    outcome.problems += [line for witness in step["witness"] for line in check_witness(lab, witness)]
+    if binary and not outcome.problems:
+        # `compare` holds reports against the scenario as its file begins: a later step's is not kept.
+        _probe(lab, binary, outcome, None if number else reports, step["expect"])
+    if number:
+        outcome.problems = [f"step {number}: {line}" for line in outcome.problems]
+    return outcome.got
+
+
 def check_witness(lab, witness):
     """Shows a fault with a tool that is not ours; returns what is not as the scenario says."""
-    command = lab.scenario.substitute(witness["run"])
-    where, _, rest = command.partition(": ")
-    if where in ("fabric", "world"):
-        done = lab.run_inside(where, ["sh", "-c", rest])
-    else:
-        done = lab.run(["sh", "-c", command], WITNESS_TIMEOUT)
+    done = lab.run_where(witness["run"], WITNESS_TIMEOUT)
     printed = done.stdout + done.stderr
     problems = []
     if "exit" in witness and done.returncode != witness["exit"]:
@@ -99,19 +111,22 @@ def check_witness(lab, witness):
         problems.append(f"does not print /{witness['prints']}/")
     if "not_prints" in witness and _matches(lab, witness["not_prints"], printed):
         problems.append(f"prints /{witness['not_prints']}/")
-    return [f"witness `{command}`: {p}; it printed:\n{printed}" for p in problems]
+    return [f"witness `{witness['run']}`: {p}; it printed:\n{printed}" for p in problems]
 
 
 def _matches(lab, pattern, text):
     return re.search(lab.scenario.substitute(pattern), text, re.MULTILINE)
 
 
-def _probe(lab, binary, outcome, reports=None):
-    expected = lab.scenario["expect"]
+def _probe(lab, binary, outcome, reports=None, expected=None):
+    expected = lab.scenario["expect"] if expected is None else expected
+    if not lab.scenario["path"]["learnt"]:
+        lab.forget_paths()  # the witnesses and the round before have taught the kernels
     started = time.monotonic()
     done = lab.probe(binary, ["once", "--format", "json"], PROBE_TIMEOUT)
     outcome.wall_ms = (time.monotonic() - started) * 1000
     report = _parse(done, expected, outcome)
+    outcome.code, outcome.parsed = done.returncode, report
     if reports and report is not None:
         (reports / f"{outcome.name}.json").write_text(done.stdout)
     outcome.got = _summary(done.returncode, report)
@@ -187,24 +202,73 @@ def _tell(outcome):
             print(f"  --- {title}\n{text}")
 
 
-def soak(name, binary, rounds):
-    """Repeats one scenario's probe in one raised lab and counts what it says."""
-    lab, counts, slowest = Lab(f"s{os.getpid()}"), {}, 0
+def soak(names, binary, rounds, jobs):
+    """Repeats scenarios' probes, several labs side by side; 1 if any did not keep the shares of its `[soak]`."""
+    tasks, kept = [(name, f"s{os.getpid()}x{number}") for number, name in enumerate(names)], True
+    for (name, _), tally in children.each(tasks, jobs, lambda task: _repeat(*task, binary, rounds)):
+        if tally is None:
+            print(f"{name}: its process ended without a result", flush=True)
+        kept &= tally is not None and _tell_tally(name, tally, load(name)["soak"])
+    return int(not kept)
+
+
+def _repeat(name, lab_id, binary, rounds):
+    """The outcomes of all rounds of one scenario in one raised lab, and whether the verdict was right in each."""
+    scenario, lab, tally = load(name), Lab(lab_id, binary), []
+    verdict_alone = expect.without_measures(scenario["expect"])
     try:
-        lab.up(load(name))
+        lab.up(scenario)
         for _ in range(rounds):
             outcome = Outcome(name, "", "", 0, [])
             _probe(lab, binary, outcome)
-            key = outcome.got if outcome.passed else f"{outcome.got} — {outcome.problems[0]}"
-            counts[key] = counts.get(key, 0) + 1
-            slowest = max(slowest, outcome.wall_ms)
+            wrong = expect.differences(verdict_alone, outcome.parsed, outcome.code, outcome.wall_ms)
+            tally.append((outcome, not wrong))
     finally:
         lab.down()
-    for said, count in sorted(counts.items(), key=lambda item: -item[1]):
-        print(f"{count:5}  {said}")
-    wrong = sum(count for said, count in counts.items() if " — " in said)
-    print(f"{name}: {rounds} rounds, {wrong} not as expected, slowest {slowest:.0f} ms")
-    return 1 if wrong else 0
+    return tally
+
+
+def _tell_tally(name, tally, shares):
+    """Prints what the rounds said, how often; whether the shares that the scenario asks for were kept."""
+    rounds, times = len(tally), sorted(outcome.wall_ms for outcome, _ in tally)
+    records = [_mtu_records(outcome.parsed) for outcome, _ in tally]
+    unclear = sum(any(said.startswith("inconclusive") for said in round_) for round_ in records)
+    as_expected = sum(outcome.passed for outcome, _ in tally)
+    print(
+        f"\n{name}: right verdict in {sum(right for _, right in tally)} of {rounds} rounds, all as expected in "
+        f"{as_expected}, inconclusive in {unclear}; median {times[rounds // 2]:.0f} ms, slowest {times[-1]:.0f} ms"
+    )
+    _tell_counts("verdict", [outcome.got for outcome, _ in tally])
+    _tell_counts("path MTU of an address", [said for round_ in records for said in round_])
+    _tell_counts("not as expected", [line for outcome, _ in tally for line in outcome.problems[:1]])
+    kept = 100 * as_expected >= shares["right_percent"] * rounds
+    kept &= 100 * unclear <= shares["inconclusive_percent"] * rounds
+    print(
+        f"  {'kept' if kept else 'NOT KEPT'}: as expected at least {shares['right_percent']} %, "
+        f"inconclusive at most {shares['inconclusive_percent']} %",
+        flush=True,
+    )
+    return kept
+
+
+def _tell_counts(title, lines):
+    for line, count in collections.Counter(lines).most_common():
+        print(f"  {count:5}  {title}: {line}")
+
+
+def _mtu_records(report):
+    """One line for every address whose path MTU was measured: outcome, and both brackets."""
+
+    def bracket(*ends):
+        return "..".join("-" if end is None else str(end) for end in ends)
+
+    addresses = [a for target in (report or {}).get("targets") or [] for a in target.get("addresses") or []]
+    return [
+        f"{mtu['outcome']}, out {bracket(mtu['out_ok'], mtu['out_fails'])}, "
+        f"in {bracket(mtu['in_ok'], mtu['in_fails'])}, in seen {bracket(mtu['in_seen'])}"
+        for mtu in (address.get("mtu") for address in addresses)
+        if mtu
+    ]
 
 
 DEMO = ["healthy", "endpoint-security-group", "private-dns-off", "partial-own-subnet"]

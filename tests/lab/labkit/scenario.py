@@ -24,6 +24,20 @@ DEFAULT_NAMES = {
     "s3": ["52.218.10.10", "52.218.10.11"],
 }
 
+# With a `[path]` every address lies behind its routers; a dual-stack VPC plays it over IPv6.
+PATH_NAMES = {
+    False: {
+        "ssm": ["10.0.2.10", "10.0.3.10"],
+        "ssmmessages": ["10.0.2.11"],
+        "s3": ["52.218.10.10"],
+    },
+    True: {
+        "ssm": ["2600:1f18:1234:1a01::10", "2600:1f18:1234:1a02::10"],
+        "ssmmessages": ["2600:1f18:1234:1a01::11"],
+        "s3": ["2a05:d018:40::10"],
+    },
+}
+
 DEFAULTS = {
     "title": None,
     "plays": None,
@@ -41,6 +55,24 @@ DEFAULTS = {
     "names": {},
     "serve": {},
     "network": {"egress_drop": [], "loss_percent": 0, "far_rtt_ms": 0},
+    "path": {
+        "mtu": 9001,
+        "narrow": None,
+        "l2": None,
+        "icmp": "sent",
+        "drop_out_above": None,
+        "drop_in_above": None,
+        "only": [],
+        "clamp_syn": None,
+        "clamp_syn_ack": None,
+        "loss_percent": 0,
+        "nft": [],
+        "host_sysctls": {},
+        "world_sysctls": {},
+        "offloads": False,
+        "learnt": False,
+    },
+    "inspection": {"hello": None, "over": None, "to": []},
     "resolver": {"mode": "ok", "also": []},
     "imds": {"mode": "ok", "role": True, "region": None},
     "proxy": {"mode": None, "upstreams": {}},
@@ -64,11 +96,13 @@ DEFAULTS = {
     "probe": {"args": [], "config": None, "env": {}, "user": "root"},
     "witness": [],
     "expect": {},
-    "soak": {},
+    "step": [],
+    "soak": {"right_percent": 100, "inconclusive_percent": 100},
 }
 
+STEP_KEYS = {"plays", "run", "witness", "expect"}
 WITNESS_KEYS = {"run", "prints", "not_prints", "exit"}
-OWN_KEYS = {"names", "serve", "expect", "soak"}  # tables whose keys are data
+OWN_KEYS = {"names", "serve", "expect"}  # tables whose keys are data
 
 ANSWERS = {"nxdomain", "nodata", "servfail", "refused", "silent", "malformed"}
 
@@ -91,16 +125,29 @@ class Scenario:
         for key in ("title", "plays"):
             if not self.raw[key]:
                 raise ScenarioError(f"{name}: {key} is missing")
-        for witness in self.raw["witness"]:
+        for step in self.raw["step"]:
+            if unknown := set(step) ^ STEP_KEYS:
+                raise ScenarioError(f"{name}: step: unknown or missing: {unknown}")
+        for witness in [witness for step in self.steps() for witness in step["witness"]]:
             if unknown := set(witness) - WITNESS_KEYS:
                 raise ScenarioError(f"{name}: witness: unknown {unknown}")
-        self.names = DEFAULT_NAMES | self.raw["names"]
+        self.has_path = "path" in raw
+        defaults = PATH_NAMES[self["vpc"]["ipv6"]] if self.has_path else DEFAULT_NAMES
+        self.names = defaults | self.raw["names"]
+        if self.has_path and (near := [a for a in self.addresses() if self.is_near(a)]):
+            raise ScenarioError(f"{name}: {near} lie in the own subnet, so the path does not lead to them")
+        if self["path"]["icmp"] not in ("sent", "dropped"):
+            raise ScenarioError(f"{name}: path.icmp is sent or dropped")
         for service, answer in self.names.items():
             if isinstance(answer, str) and answer not in ANSWERS:
                 raise ScenarioError(f"{name}: names.{service}: {answer} is none of {sorted(ANSWERS)}")
 
     def __getitem__(self, key):
         return self.raw[key]
+
+    def steps(self):
+        """What happens one after the other in the raised lab; the first step is that of the file itself."""
+        return [{"run": [], "witness": self["witness"], "expect": self["expect"]}, *self["step"]]
 
     @property
     def region(self):

@@ -1,4 +1,5 @@
-"""The wires of one lab: three namespaces, and a fourth that delays packets when a scenario asks for latency.
+"""The wires of one lab: three namespaces, a fourth that delays packets when a scenario asks for latency, and two
+routers when it asks for a path (`labkit/path.py`).
 
     host    the instance: eth0 in the own subnet
     fabric  the VPC: router, resolver and IMDS addresses; bridges the own subnet, routes everything else
@@ -10,12 +11,14 @@ An address that the world does not hold is dead as in a VPC: in the own subnet n
 
 import ipaddress
 
-from labkit import netns
+from labkit import netns, path
 
 RESOLVERS_V4, RESOLVERS_V6 = ["169.254.169.253", "10.0.0.2"], ["fd00:ec2::253"]
 IMDS_V4, IMDS_V6 = "169.254.169.254", "fd00:ec2::254"
 LINK = {4: ("198.18.0.1", "198.18.0.2", 30), 6: ("fd00:99::1", "fd00:99::2", 64)}
 NEAR_TABLE = 100
+# Where a scenario's commands may run, beside the instance.
+INSIDE = ("fabric", "world", "r1", "r2")
 
 COMMON_SYSCTLS = {
     "net.ipv6.conf.all.accept_dad": 0,  # an address is usable at once
@@ -31,6 +34,8 @@ ROUTER_SYSCTLS = COMMON_SYSCTLS | {
     "net.ipv4.icmp_ratelimit": 0,  # an ICMP error that is rate-limited would make two equal runs differ
     "net.ipv6.icmp.ratelimit": 0,
 }
+# A router asks for neighbours from its link-local address, which must not be tentative for the first second.
+FABRIC_SYSCTLS = ROUTER_SYSCTLS | {"net.ipv6.conf.out0.accept_dad": 0}
 
 
 class Topology:
@@ -42,13 +47,17 @@ class Topology:
             f"vp{lab_id}-{n}" for n in ("host", "fabric", "world", "delay")
         )
         self.has_delay = scenario["network"]["far_rtt_ms"] > 0
+        self.path = path.Path(lab_id, scenario) if scenario.has_path else None
         self.namespaces = [self.host, self.fabric, self.world] + [self.delay] * self.has_delay
+        self.namespaces += self.path.routers if self.path else []
+        # The last hop: the router's address, the world's, the prefix.
+        self.far_link = path.LAST_LINK if self.path else LINK
 
     def raise_wires(self, world_addresses):
         """Creates the namespaces, links, addresses and routes."""
         netns.ip_batch([f"netns add {n}" for n in self.namespaces] + self._links())
         for name in self.namespaces:
-            netns.set_sysctls(name, ROUTER_SYSCTLS if name == self.fabric else COMMON_SYSCTLS)
+            netns.set_sysctls(name, FABRIC_SYSCTLS if name == self.fabric else COMMON_SYSCTLS)
         netns.ip_batch(self._fabric(world_addresses), self.fabric)
         netns.ip_batch(self._world(world_addresses), self.world)
         netns.ip_batch(self._host(), self.host)
@@ -59,18 +68,23 @@ class Topology:
                 netns.run(
                     "ip", "netns", "exec", namespace, "ethtool", "-K", port, "tx", "off", "tso", "off", "gso", "off"
                 )
+        if self.path:
+            self.path.raise_routers(ROUTER_SYSCTLS, LINK)
+            self.path.set_ends(self.host, self.fabric, self.world, self.delay if self.has_delay else None)
 
     def _links(self):
         lines = [
             f"link add eth0 netns {self.host} type veth peer name port0 netns {self.fabric}",
             f"link add near netns {self.world} type veth peer name port1 netns {self.fabric}",
         ]
+        ports = [("out0", self.fabric), *(self.path.ports() if self.path else []), ("far", self.world)]
         if self.has_delay:
-            return lines + [
-                f"link add out0 netns {self.fabric} type veth peer name left netns {self.delay}",
-                f"link add far netns {self.world} type veth peer name right netns {self.delay}",
-            ]
-        return lines + [f"link add far netns {self.world} type veth peer name out0 netns {self.fabric}"]
+            middle = len(ports) // 2
+            ports[middle:middle] = [("left", self.delay), ("right", self.delay)]
+        return lines + [
+            f"link add {name} netns {namespace} type veth peer name {peer} netns {there}"
+            for (name, namespace), (peer, there) in zip(ports[::2], ports[1::2])
+        ]
 
     def _fabric(self, world_addresses):
         vpc = self.scenario["vpc"]
@@ -100,8 +114,9 @@ class Topology:
     def _world(self, world_addresses):
         vpc = self.scenario["vpc"]
         lines = ["link set lo up", "link set near up", "link set far up"]
-        lines += [f"addr add {LINK[4][1]}/{LINK[4][2]} dev far", f"addr add {LINK[6][1]}/{LINK[6][2]} dev far nodad"]
-        lines += [f"route add default via {LINK[4][0]} dev far", f"-6 route add default via {LINK[6][0]} dev far"]
+        (router, own, length), (router6, own6, length6) = self.far_link[4], self.far_link[6]
+        lines += [f"addr add {own}/{length} dev far", f"addr add {own6}/{length6} dev far nodad"]
+        lines += [f"route add default via {router} dev far", f"-6 route add default via {router6} dev far"]
         for subnet, flag in ((vpc["subnet"], ""), (vpc["subnet_ipv6"], "-6 ")):
             # An ENI of the own subnet answers on the wire on which it was asked.
             router = _first(subnet).split("/")[0]
