@@ -355,12 +355,12 @@ impl<'a> Chain<'a> {
                 evidence.correct(again.comb, again.learnt);
             }
         }
+        self.conclude(measuring, &evidence, suspicion);
         if let Some(channel) = ordinary
             && !stuck
         {
             channel.close().await;
         }
-        self.conclude(measuring, &evidence, suspicion);
     }
 
     /// Draws the conclusion, and remembers it.

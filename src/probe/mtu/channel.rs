@@ -31,6 +31,8 @@ pub(in crate::probe) struct Channel {
     _turn: Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)>,
     /// The peer said that nothing more will come.
     ended: bool,
+    /// Something came in answer to the comb.
+    answered: bool,
     /// What is not a comb goes out in segments of at most so many bytes.
     pieces: usize,
     sent: Option<Sent>,
@@ -51,7 +53,7 @@ impl Channel {
         session: ClientConnection,
         turn: Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)>,
     ) -> Self {
-        Self { line, session, _turn: turn, ended: false, pieces: SMALL, sent: None }
+        Self { line, session, _turn: turn, ended: false, answered: false, pieces: SMALL, sent: None }
     }
 
     /// Leaves it to the kernel how the handshake is cut into segments, as other clients do.
@@ -230,15 +232,29 @@ impl Channel {
             self.session.process_new_packets().map_err(io::Error::other)?;
             // Whatever the server says to the request is of no interest.
             let mut sink = [0; ROOM];
-            while let Ok(1..) = self.session.reader().read(&mut sink) {}
+            while let Ok(1..) = self.session.reader().read(&mut sink) {
+                self.answered = self.sent.is_some();
+            }
         }
         Ok(Received::Bytes)
     }
 
-    /// Says goodbye without waiting for an answer; the peer sees the end of the connection, no reset.
+    /// Ends the connection as the peer expects it. Its answer to the comb is waited for a moment: whatever came after
+    /// the end would be reset, and operators count resets at their endpoints.
     pub(in crate::probe) async fn close(mut self) {
-        self.session.send_close_notify();
-        let _ = self.flush(&[]).await;
+        let round_trip = self.line.look().map(|info| info.rtt).unwrap_or_default();
+        let by = Instant::now() + round_trip + THINKING;
+        while self.sent.is_some() && !self.answered && !self.ended {
+            let left = by.saturating_duration_since(Instant::now());
+            if left.is_zero() || self.receive(left).await.is_err() {
+                break;
+            }
+        }
+        // A peer that has answered closes as it was asked to, and would meet a last word with a reset.
+        if !self.answered && !self.ended {
+            self.session.send_close_notify();
+            let _ = self.flush(&[]).await;
+        }
         connect::keep_end(self.line.stream());
         let _ = SockRef::from(self.line.stream()).shutdown(std::net::Shutdown::Write);
     }
@@ -266,6 +282,8 @@ const SMALL: usize = 500;
 const TIMEOUTS: u8 = 2;
 /// How long, and two round trips, a stuck comb is waited for after the timeout: what was sent again then may get through.
 const SETTLING: Duration = Duration::from_millis(50);
+/// How long a server may think about the comb before the connection is ended in its face.
+const THINKING: Duration = Duration::from_millis(30);
 /// How often a waiting handshake is looked at.
 const TICK: Duration = Duration::from_millis(20);
 /// A comb is looked at more and more rarely.
