@@ -140,6 +140,7 @@ async fn open(site: &Arc<Site>, mut evidence: Evidence, mut channel: Channel) ->
         return Diagnosis { evidence, blocked: None, stalled: false };
     }
     // Twice more as any client says it, and once so that no large packet can come in answer.
+    site.wait_for_large_hellos();
     let again = |shape| site.shake(shape, Hello::Large);
     let (one, two, narrow) = tokio::join!(again(Shape::Natural), again(Shape::Natural), again(Shape::NarrowIn));
     let done = |shaken: &Shaken| shaken.arrival.ending == Ending::Done;
@@ -157,6 +158,7 @@ async fn open(site: &Arc<Site>, mut evidence: Evidence, mut channel: Channel) ->
             arrival.natural = false;
         }
         evidence.arrivals.extend([one.arrival, two.arrival, narrow.arrival]);
+        site.expect(narrow.took);
         site.commit();
         site.say(Hello::Large);
         return measure(site, &mut evidence, JoinSet::new(), true).await;
@@ -168,35 +170,52 @@ async fn open(site: &Arc<Site>, mut evidence: Evidence, mut channel: Channel) ->
 }
 
 /// Measures a hole, or confirms one that another address has measured. `handshake`: the handshake stalled.
-async fn measure(site: &Arc<Site>, evidence: &mut Evidence, tasks: JoinSet<Seen>, handshake: bool) -> Diagnosis {
-    let signature = Signature { handshake, v6: site.peer.is_ipv6(), widest: site.widest };
-    match site.holes.enter(signature) {
-        Role::First(announce) => {
-            explore(site, evidence, tasks, handshake).await;
-            let found = found(evidence);
-            if found != Found::default() {
-                // Where nobody else is in it, nobody listens.
-                let _ = announce.send(Some(found));
-            }
-        }
-        Role::Later(mut hears) => {
-            let waits_until = site.end().checked_sub(OWN_TIME).unwrap_or_else(|| site.end());
-            let found = match before(waits_until, hears.wait_for(Option::is_some)).await {
-                Some(Ok(found)) => *found,
-                Some(Err(_)) | None => None,
-            };
-            let mut tasks = tasks;
-            if let Some(found) = found {
-                site.hurry();
-                confirm(site, &mut tasks, found, handshake);
-                gather(site, evidence, &mut tasks).await;
-            }
-            if !is_hole(evidence) || found.is_none() {
+async fn measure(site: &Arc<Site>, evidence: &mut Evidence, mut tasks: JoinSet<Seen>, handshake: bool) -> Diagnosis {
+    // Two holes can look alike before they are measured: whoever finds that his is another one measures, or joins those
+    // who found the same.
+    for hole in 0.. {
+        let signature = Signature { handshake, v6: site.peer.is_ipv6(), widest: site.widest, hole };
+        let mut hears = match site.holes.enter(signature) {
+            Role::First(announce) => {
                 explore(site, evidence, tasks, handshake).await;
+                let found = found(evidence);
+                if found != Found::default() {
+                    // Where nobody else is in it, nobody listens.
+                    let _ = announce.send(Some(found));
+                }
+                break;
             }
+            Role::Later(hears) => hears,
+        };
+        let waits_until = site.end().checked_sub(OWN_TIME).unwrap_or_else(|| site.end());
+        let Some(Ok(found)) = before(waits_until, hears.wait_for(Option::is_some)).await.map(|heard| heard.map(|f| *f))
+        else {
+            explore(site, evidence, tasks, handshake).await;
+            break;
+        };
+        let found = found.unwrap_or_default();
+        site.hurry();
+        confirm(site, &mut tasks, found, handshake);
+        gather(site, evidence, &mut tasks).await;
+        if is_confirmed(evidence, found) {
+            break;
         }
     }
     Diagnosis { evidence: std::mem::take(evidence), blocked: None, stalled: false }
+}
+
+/// Whether this address's hole is the one that was found: the same directions, and sizes as close together.
+fn is_confirmed(evidence: &Evidence, theirs: Found) -> bool {
+    let ours = found(evidence);
+    let alike = |ours: Option<(u32, u32)>, theirs: Option<(u32, u32)>| match (ours, theirs) {
+        (None, None) => true,
+        (Some((ok, fails)), Some(their)) => {
+            ladder::is_narrow(ok, fails) || fails.saturating_sub(ok) <= their.1.saturating_sub(their.0)
+        }
+        (Some(_), None) | (None, Some(_)) => false,
+    };
+    let outward = |found: Found| found.outward.map(|(ok, fails)| (ok.unwrap_or(0), fails));
+    is_hole(evidence) && alike(outward(ours), outward(theirs)) && alike(ours.inward, theirs.inward)
 }
 
 /// One connection below the size that was found, one above it, and a comb with both.

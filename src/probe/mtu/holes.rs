@@ -17,6 +17,8 @@ pub(super) struct Signature {
     pub(super) v6: bool,
     /// The largest packets that the connection may carry, out and in.
     pub(super) widest: (u32, u32),
+    /// The how-manieth hole of that look.
+    pub(super) hole: u32,
 }
 
 /// A hole that was measured: in each direction that has one the largest size that passes, as far as one is known, and the
@@ -62,7 +64,7 @@ mod tests {
     #[tokio::test]
     async fn the_first_measures_and_the_others_hear_of_it() {
         let holes = Holes::default();
-        let signature = Signature { handshake: true, v6: false, widest: (9001, 9001) };
+        let signature = Signature { handshake: true, v6: false, widest: (9001, 9001), hole: 0 };
         let Role::First(announce) = holes.enter(signature) else { panic!("the first is the first") };
         let Role::Later(mut hears) = holes.enter(signature) else { panic!("the second is not") };
         assert!(matches!(holes.enter(Signature { v6: true, ..signature }), Role::First(_)));

@@ -169,6 +169,12 @@ impl Site {
         self.patience.store(millis((took * 2 + GRACE).max(LEAST_PATIENCE)), Ordering::Relaxed);
     }
 
+    /// A server, or what inspects for it, may think longer about a large hello than about a small one; before it is said
+    /// that large ones are dropped, they get as long as any handshake ought to take.
+    pub(super) fn wait_for_large_hellos(&self) {
+        self.patience.fetch_max(millis(LARGE_HELLO_PATIENCE), Ordering::Relaxed);
+    }
+
     /// From here on only sizes are asked for, and a packet that is lost by chance makes them less exact, no more.
     pub(super) fn hurry(&self) {
         let took = Duration::from_millis(self.took.load(Ordering::Relaxed));
@@ -264,6 +270,7 @@ const LONGEST_CONNECT: Duration = Duration::from_secs(4);
 const UNKNOWN_PATIENCE: Duration = Duration::from_secs(3);
 /// The kernel sends again after 0.2 s and 0.4 s more on a fast path: less than that is loss.
 const LEAST_PATIENCE: Duration = Duration::from_millis(700);
+const LARGE_HELLO_PATIENCE: Duration = Duration::from_secs(2);
 const LEAST_HURRIED_PATIENCE: Duration = Duration::from_millis(450);
 const GRACE: Duration = Duration::from_millis(250);
 /// The kernel's least window, and so the largest payload that arrives through it, in bytes with room for options.
