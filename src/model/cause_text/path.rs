@@ -126,7 +126,7 @@ pub(super) static MTU_RELIES_ON_ICMP: CauseText = CauseText {
 
 pub(super) static MTU_INCONCLUSIVE: CauseText = CauseText {
     meaning: "The path MTU could not be measured, though the address answers.",
-    symptom: "Packets of one size both pass and vanish (loss, or one bad path of several), or time ran out.",
+    symptom: "Packets of one size both pass and vanish (loss, or one bad path of several), large ones end the connection, or time ran out.",
     confirm: &["vpce-probe once --explain"],
     mend: &["Nothing to do by itself; if connections hang, look for loss on the path and measure again."],
     owner: Owner::ThisHost,
