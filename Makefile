@@ -8,12 +8,13 @@ JOBS  ?= $(shell nproc)
 
 help:
 	@printf '%s\n' \
-	  'make demo     build, raise the lab, run `vpce-probe once` healthy and in three faults, take it down' \
+	  'make demo     build, raise the lab, run `vpce-probe once` healthy and in five faults, take it down' \
 	  'make test     every test, the network lab included' \
 	  'make lint     rustfmt, clippy with warnings as errors' \
 	  'make deny     crates, licences, sources (cargo-deny)' \
 	  'make release  the small binary in target/release, and its size checked' \
-	  'make bench    once against curl+dig in the lab, side by side' \
+	  'make lab      every scenario of the lab against the debug binary' \
+  'make bench    once against curl+dig, and with the path MTU measured against without; fails where that costs too much' \
 	  'make fuzz     each fuzz target for FUZZ_SECONDS (60)' \
 	  'make soak     the long repeat counts; the log goes to docs/soak.log'
 
@@ -23,15 +24,16 @@ root:
 setup: root
 	tests/lab/setup
 
+# The lab's post-quantum server is an example: it must stand beside the binary.
 demo: setup
-	$(CARGO) build --locked
+	$(CARGO) build --locked --bins --examples
 	tests/lab/lab demo --bin $(BIN)
 
 test: setup
 	$(CARGO) test --locked
 
 lab: setup
-	$(CARGO) build --locked
+	$(CARGO) build --locked --bins --examples
 	tests/lab/lab test --bin $(BIN) --jobs $(JOBS)
 
 lint:
@@ -60,6 +62,7 @@ fuzz:
 	done
 
 soak: setup release fuzz
+	$(CARGO) build --locked --release --examples
 	bash -o pipefail -c 'docs/soak.sh target/release/vpce-probe 2>&1 | tee docs/soak.log'
 
 clean:

@@ -188,9 +188,12 @@ fn one(way: &str, bracket: Bracket) -> String {
 
 fn both(out: Bracket, back: Bracket) -> String {
     match ((out.passes, back.passes), (out.fails, back.fails)) {
-        ((Some(out), Some(back)), (Some(no), Some(nor))) if out == back && no == nor => {
-            format!("packets up to {} bytes pass, from {} on they vanish both ways", bytes(out), bytes(no))
-        }
+        // One limit can be the reason of both: one pair of numbers is read more easily than two.
+        ((Some(out), Some(back)), (Some(no), Some(nor))) if out.max(back) < no.min(nor) => format!(
+            "packets up to {} bytes pass, from {} on they vanish both ways",
+            bytes(out.min(back)),
+            bytes(no.max(nor))
+        ),
         ((Some(out), Some(back)), (Some(no), Some(nor))) => format!(
             "packets up to {} bytes out and {} in pass, from {} and {} on they vanish",
             bytes(out),
@@ -262,6 +265,11 @@ mod tests {
                 hole(Both, all, all, None),
                 "packets up to 1,400 bytes pass, from 1,405 on they vanish both ways",
                 Some(1400),
+            ),
+            (
+                hole(Both, (Some(1400), Some(1413)), (Some(1397), Some(1402)), None),
+                "packets up to 1,397 bytes pass, from 1,413 on they vanish both ways",
+                Some(1397),
             ),
             (
                 hole(Both, all, (Some(4000), Some(4500)), None),

@@ -2,7 +2,7 @@
 
 use crate::model::{
     cause::Stage,
-    observation::{AddressRecord, Outcome},
+    observation::{AddressRecord, MtuOutcome, MtuRecord, Outcome},
     round::{Round, TargetReport},
     units::Millis,
     verdict::{Severity, Verdict},
@@ -107,10 +107,31 @@ pub(super) fn total_ms(target: &TargetReport) -> Option<f64> {
     Some(target.resolve.elapsed_ms.as_f64() + slowest)
 }
 
-/// The largest packet proven outwards, in bytes, on the way to that address which passes least; `None` when none was
-/// measured.
+/// The largest packet that is known to pass, in bytes, on the way to that address which passes least: outwards, and back
+/// where larger ones vanish on the way back. `None` when none was measured.
 pub(super) fn path_mtu(target: &TargetReport) -> Option<u32> {
-    target.addresses.iter().filter_map(|address| address.record.mtu.as_ref()?.out_ok).min()
+    target.addresses.iter().filter_map(|address| passes(address.record.mtu.as_ref()?)).min()
+}
+
+fn passes(record: &MtuRecord) -> Option<u32> {
+    match record.outcome {
+        MtuOutcome::BlackholeIn | MtuOutcome::BlackholeBoth => {
+            // What arrived is no proof where it is larger than what vanishes.
+            let arrived = record.in_seen.filter(|seen| record.in_fails.is_none_or(|fails| *seen < fails));
+            [record.out_ok, record.in_ok.max(arrived)].into_iter().flatten().min()
+        }
+        MtuOutcome::Ok
+        | MtuOutcome::Clamped
+        | MtuOutcome::ReliesOnIcmp
+        | MtuOutcome::BlackholeOut
+        | MtuOutcome::Inconclusive
+        | MtuOutcome::NotTried => record.out_ok,
+    }
+}
+
+/// Whether large packets vanish on the way to one of the target's addresses, or back.
+pub(super) fn has_hole(target: &TargetReport) -> bool {
+    target.addresses.iter().any(|address| address.stage == Some(Stage::Mtu) && !is_live(address.verdict))
 }
 
 /// Milliseconds as a bare number with the digits that matter: `0.41`, `41.2`, `412`.

@@ -65,8 +65,10 @@ fn reason(report: &TargetReport) -> String {
         .filter(|address| address.verdict == Verdict::Failed)
         .map(|address| address.record.address.to_string())
         .collect();
+    let size = figures::path_mtu(report).filter(|_| figures::has_hole(report));
+    let size = size.map(|bytes| format!(", {bytes} bytes pass")).unwrap_or_default();
     let at = if dead.is_empty() { String::new() } else { format!(" ({})", dead.join(" ")) };
-    format!("{} {cause}{at}", report.target.name)
+    format!("{} {cause}{size}{at}", report.target.name)
 }
 
 fn perfdata(round: &Round, tally: figures::Tally) -> Vec<String> {

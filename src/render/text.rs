@@ -301,7 +301,7 @@ const BRIEF: usize = 160;
 const CONTINUATION: &str = "  ";
 /// First words by which a command is told from a sentence. Sentences start with a capital letter.
 const PROGRAMS: &str = "apt apt-get arping awk aws busctl cat chronyc chronyd cmp conntrack curl date df \
-    diff dig dnf docker dpkg du echo env ethtool getent grep host hostnamectl ip ip6tables iptables \
+    diff dig dnf docker dpkg du echo env ethtool getent grep head host hostnamectl ip ip6tables iptables \
     journalctl kubectl ls lsof mtr nc networkctl nft nmcli nslookup ntpdate openssl ping ping6 printf \
     prlimit ps rdate resolvectl rpm sed snap ss ssm-cli stat sysctl sudo systemctl systemd-resolve tc tcpdump \
     timedatectl timeout tracepath traceroute trust ulimit unset update-ca-certificates update-ca-trust \

@@ -104,14 +104,12 @@ pub(in crate::judge) fn large_hello(scene: &Scene<'_>) -> Vec<String> {
     let unit = scene.host.agent.unit.as_deref().filter(|unit| is_name(unit)).unwrap_or("amazon-ssm-agent.service");
     vec![
         format!(
-            "For the SSM agent, for now (tlsmlkem: Go 1.24 and later, tlskyber: Go 1.23): printf \
-             '[Service]\\nEnvironment=GODEBUG=tlsmlkem=0,tlskyber=0\\n' | sudo install -Dm644 /dev/stdin \
-             /etc/systemd/system/{unit}.d/hello.conf; sudo systemctl daemon-reload; sudo systemctl restart {unit}"
+            "For the SSM agent, for now: printf '[Service]\\nEnvironment=GODEBUG=tlsmlkem=0,tlskyber=0\\n' | sudo install \
+             -Dm644 /dev/stdin /etc/systemd/system/{unit}.d/hello.conf; sudo systemctl daemon-reload; sudo systemctl \
+             restart {unit}"
         ),
-        "The firewall on the path must reassemble TCP before it inspects TLS: update it, or exempt these names."
-            .to_owned(),
+        "Update the firewall (it must reassemble TCP first), or exempt these names.".to_owned(),
         "It breaks amazon-ssm-agent 3.3.2299 and later, Go 1.23 and later, AWS SDKs.".to_owned(),
-        "This probe's own large hello: tls.post_quantum = false turns it off.".to_owned(),
     ]
 }
 

@@ -83,7 +83,7 @@ pub(super) static ENDPOINTS_BLOCKED: CauseText = CauseText {
 pub(super) static PATH_MTU: CauseText = CauseText {
     meaning: "The same path-MTU hole, in direction and size, on the way to several endpoints.",
     symptom: "Connections to all of them open and hang on large packets.",
-    confirm: &["ip route get ADDRESS", "ip link show", "vpce-probe once --explain"],
+    confirm: &[super::path::UPLOAD, "ip route get ADDRESS", "ip link show", "vpce-probe once --explain"],
     mend: &[
         "Until it is mended, on this host, with the size that passes (1400 here; for endpoints in its own subnet, on its link): sudo ip route replace $(ip -o route show default) mtu 1400",
         "On the device that all these paths share (VPN, transit gateway appliance, firewall), clamp the MSS to that size less 40, for IPv6 less 60: nft add rule inet filter forward tcp flags syn tcp option maxseg size set 1360",

@@ -83,12 +83,16 @@ pub(super) const CLAMP_BY_IPTABLES: &str =
 pub(super) const ALLOW: &str = "Allow ICMP type 3 code 4 (fragmentation needed) and ICMPv6 type 2 (Packet Too Big) in security groups, NACLs and the firewalls on the way.";
 pub(super) const LIMIT: &str =
     "A VPC endpoint itself passes 8,500 bytes and drops larger packets without ICMP: a smaller limit is on the way.";
+/// 20,000 bytes in packets as large as the connection's: needs no ICMP, which endpoints do not answer.
+pub(super) const UPLOAD: &str = "head -c 20000 /dev/zero | curl -sS --max-time 5 -o /dev/null -w '%{http_code}\\n' --connect-to ::ADDRESS:443 --data-binary @- https://HOST/";
+/// What answers it must be small.
+const DOWNLOAD: &str = "timeout 5 openssl s_client -connect ADDRESS:443 -servername HOST </dev/null";
 const MEND_HOLE: &[&str] = &[LOWER, CLAMP, CLAMP_BY_IPTABLES, ALLOW, LIMIT];
 
 pub(super) static MTU_BLACKHOLE_OUT: CauseText = CauseText {
     meaning: "Large packets to the endpoint vanish, without the ICMP message that would tell the sender to shrink them.",
     symptom: "Connections open and small requests work; uploads, long requests and large ClientHellos hang.",
-    confirm: &["ip route get ADDRESS", "ip link show", "vpce-probe once --explain"],
+    confirm: &[UPLOAD, "ip route get ADDRESS", "ip link show", "vpce-probe once --explain"],
     mend: MEND_HOLE,
     owner: Owner::NetworkTeam,
 };
@@ -96,11 +100,7 @@ pub(super) static MTU_BLACKHOLE_OUT: CauseText = CauseText {
 pub(super) static MTU_BLACKHOLE_IN: CauseText = CauseText {
     meaning: "Large packets from the endpoint vanish on their way here.",
     symptom: "The TLS handshake hangs after the ClientHello, because the certificates come in large packets.",
-    confirm: &[
-        "ip route get ADDRESS",
-        "openssl s_client -connect ADDRESS:443 -servername HOST",
-        "vpce-probe once --explain",
-    ],
+    confirm: &[DOWNLOAD, "ip route get ADDRESS", "ip link show", "vpce-probe once --explain"],
     mend: MEND_HOLE,
     owner: Owner::NetworkTeam,
 };
@@ -108,7 +108,7 @@ pub(super) static MTU_BLACKHOLE_IN: CauseText = CauseText {
 pub(super) static MTU_BLACKHOLE_BOTH: CauseText = CauseText {
     meaning: "Large packets vanish in both directions.",
     symptom: "Connections open, then hang as soon as anything large is sent either way; mostly the TLS handshake already.",
-    confirm: &["ip route get ADDRESS", "ip link show", "vpce-probe once --explain"],
+    confirm: &[DOWNLOAD, UPLOAD, "ip route get ADDRESS", "ip link show", "vpce-probe once --explain"],
     mend: MEND_HOLE,
     owner: Owner::NetworkTeam,
 };
@@ -116,7 +116,7 @@ pub(super) static MTU_BLACKHOLE_BOTH: CauseText = CauseText {
 pub(super) static MTU_RELIES_ON_ICMP: CauseText = CauseText {
     meaning: "The path has a smaller MTU than the link, and works only because ICMP messages get through.",
     symptom: "Works today; a firewall rule against ICMP turns it into a black hole.",
-    confirm: &["ip route get ADDRESS", "ip route show cache"],
+    confirm: &["ip route get ADDRESS", "tracepath -n ADDRESS", "vpce-probe once --explain"],
     mend: &[
         "Clamp the MSS on the device with the small MTU, so that the path does not depend on ICMP.",
         "Until then, keep ICMP type 3 code 4 and ICMPv6 type 2 (Packet Too Big) allowed in security groups, NACLs and firewalls.",
@@ -126,7 +126,7 @@ pub(super) static MTU_RELIES_ON_ICMP: CauseText = CauseText {
 
 pub(super) static MTU_INCONCLUSIVE: CauseText = CauseText {
     meaning: "The path MTU could not be measured, though the address answers.",
-    symptom: "Packets of one size both pass and vanish (loss, or one bad path of several), or time ran out.",
+    symptom: "Packets of one size both pass and vanish (loss, or one bad path of several), large ones end the connection, or time ran out.",
     confirm: &["vpce-probe once --explain"],
     mend: &["Nothing to do by itself; if connections hang, look for loss on the path and measure again."],
     owner: Owner::ThisHost,

@@ -6,8 +6,8 @@ pub(super) static TLS_TIMEOUT: CauseText = CauseText {
     meaning: "TCP opens, and the TLS handshake gets no answer in time.",
     symptom: "A wedged middlebox, a path-MTU hole, or a firewall that holds large ClientHellos back.",
     confirm: &[
-        "openssl s_client -connect ADDRESS:443 -servername HOST -showcerts </dev/null",
-        "openssl s_client -connect ADDRESS:443 -servername HOST -groups X25519 </dev/null",
+        "timeout 5 openssl s_client -connect ADDRESS:443 -servername HOST -showcerts </dev/null",
+        "timeout 5 openssl s_client -connect ADDRESS:443 -servername HOST -groups X25519 </dev/null",
     ],
     mend: &[
         "If a small hello passes (-groups X25519) and the default does not, see large-hello-blocked.",
@@ -121,11 +121,12 @@ pub(super) static LARGE_HELLO_BLOCKED: CauseText = CauseText {
     meaning: "A ClientHello with a post-quantum key share, in two segments at an MTU of 1,500, is dropped or reset where a small one passes.",
     symptom: "amazon-ssm-agent 3.3.2299 and later, programs built with Go 1.23 and later and today's AWS SDKs cannot connect; older ones and openssl 3.0 work.",
     confirm: &[
-        "openssl s_client -connect ADDRESS:443 -servername HOST -groups X25519MLKEM768 </dev/null",
-        "openssl s_client -connect ADDRESS:443 -servername HOST -groups X25519 </dev/null",
+        // As large as a post-quantum hello, with which OpenSSL before 3.5 cannot begin.
+        "timeout 5 openssl s_client -connect ADDRESS:443 -servername HOST -groups X25519 -alpn $(printf 'filler-%0200d,' 1 2 3 4 5 6 7 8)http/1.1 </dev/null",
+        "timeout 5 openssl s_client -connect ADDRESS:443 -servername HOST -groups X25519 </dev/null",
     ],
     mend: &[
-        "The mend: the firewall on the path must reassemble TCP before it inspects TLS; update it, or exempt these names (seen with AWS Network Firewall, Suricata 6 and appliances).",
+        "The firewall on the path must reassemble TCP before it inspects TLS: update it, or exempt these names (seen with AWS Network Firewall, Suricata 6 and appliances).",
         "It breaks amazon-ssm-agent 3.3.2299 and later, programs in Go 1.23 and later, and AWS SDKs: for those in Go, GODEBUG=tlsmlkem=0 (1.24 and later) or tlskyber=0 (1.23) in a drop-in of their unit.",
         "This probe's own: post_quantum = false under [tls] in its config; then it no longer sees this either.",
     ],

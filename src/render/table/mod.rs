@@ -195,11 +195,9 @@ fn target(page: &mut Page<'_>, report: &TargetReport, columns: &Columns) {
     page.line(&row);
 }
 
-/// What passes outwards; in the verdict's colour where more than that vanishes.
+/// What passes; in the verdict's colour where more than that vanishes.
 fn path_mtu(report: &TargetReport, wide: usize, glyphs: Glyphs) -> Span {
-    let fails =
-        report.addresses.iter().any(|address| address.stage == Some(Stage::Mtu) && !figures::is_live(address.verdict));
-    let look = if fails { Paint::from(report.verdict) } else { Paint::Plain };
+    let look = if figures::has_hole(report) { Paint::from(report.verdict) } else { Paint::Plain };
     figures::path_mtu(report).map_or_else(
         || Paint::Faint.span(text::right(nothing(glyphs), wide)),
         |bytes| look.span(text::right(&bytes.to_string(), wide)),

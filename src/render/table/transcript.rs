@@ -197,6 +197,8 @@ fn tls(record: &TlsRecord, glyphs: Glyphs) -> String {
     match record.large_hello {
         LargeHello::NotTried => parts.extend(record.hello_bytes.map(|bytes| format!("hello {bytes} bytes"))),
         LargeHello::Ok => parts.push(format!("a large hello{} passes", hello(record.hello_bytes))),
+        // The prober's own words come first, and say how it was blocked as well.
+        LargeHello::Blocked if record.detail.is_some() => {}
         LargeHello::Blocked => parts.push(format!(
             "a large hello{} does not pass, a small one{} does",
             hello(record.hello_bytes),

@@ -271,17 +271,25 @@ def _mtu_records(report):
     ]
 
 
-DEMO = ["healthy", "endpoint-security-group", "private-dns-off", "partial-own-subnet"]
+DEMO = [
+    "healthy",
+    "endpoint-security-group",
+    "private-dns-off",
+    "partial-own-subnet",
+    "mtu-out-1400-at-1500",
+    "large-hello-dropped",
+]
 
 
 def demo(binary):
-    """A healthy private subnet and three broken ones, as a user on the instance would see them."""
+    """A healthy private subnet and five broken ones, as a user on the instance would see them."""
     lab = Lab(f"d{os.getpid()}")
     try:
         for name in DEMO:
             scenario = load(name)
             lab.up(scenario)
-            print(f"\n=== {scenario['title']}\n    {scenario['plays']}\n\n$ vpce-probe once", flush=True)
+            command = " ".join(["vpce-probe once", *map(scenario.substitute, scenario["probe"]["args"])])
+            print(f"\n=== {scenario['title']}\n    {scenario['plays']}\n\n$ {command}", flush=True)
             done = lab.probe(binary, ["once"], PROBE_TIMEOUT, {"COLUMNS": "80"})
             print(done.stdout + f"$ echo $?\n{done.returncode}", flush=True)
             expected = scenario["expect"]
