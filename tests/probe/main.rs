@@ -2,9 +2,11 @@
 
 mod bed;
 mod pki;
+mod visits;
 
 mod http;
 mod limits;
+mod mtu;
 mod proxy;
 mod round;
 mod tls;

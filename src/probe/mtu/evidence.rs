@@ -67,6 +67,13 @@ pub(crate) enum Ending {
     Other(String),
 }
 
+impl Ending {
+    /// Whether the handshake stood still for too long, whoever owed the next byte.
+    pub(crate) const fn is_stall(&self) -> bool {
+        matches!(self, Self::StalledIn | Self::StalledOut)
+    }
+}
+
 /// One series of growing segments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Comb {

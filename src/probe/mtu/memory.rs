@@ -137,7 +137,8 @@ impl Memory {
     ///
     /// Whatever changes, an address gets at most [`MOST_FAN_OUTS`] in `repeat_every` rounds (or [`KEPT`], if that is
     /// less), as long as there is something to say of it meanwhile: a fault that was found, or what was found of this
-    /// very suspicion. A fan-out counts when its end is stored, and one that was cut is due again. A fault that is carried is the address's verdict again, until the comb says otherwise.
+    /// very suspicion. A fan-out counts when its end is stored, and one that was cut is due again. A fault that is
+    /// carried is the address's verdict again, until the comb says otherwise.
     pub(crate) fn may_fan_out(&mut self, key: &Key, facts: &Facts, suspicion: Suspicion, plan: &MtuPlan) -> FanOut {
         let now = self.round;
         let Some(entry) = self.recall(key) else {

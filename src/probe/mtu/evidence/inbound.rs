@@ -69,8 +69,7 @@ fn ended_below_its_room(arrivals: &[Arrival], largest: Option<u32>) -> bool {
 
 /// Why it cannot be told.
 fn reason(arrivals: &[Arrival], way: &Way, natural_stalled: bool) -> String {
-    let stalled = |ending: &Ending| matches!(ending, Ending::StalledIn | Ending::StalledOut);
-    let stalls = arrivals.iter().filter(|arrival| stalled(&arrival.ending)).count();
+    let stalls = arrivals.iter().filter(|arrival| arrival.ending.is_stall()).count();
     if !answered(arrivals) && stalls > 0 {
         return mute(arrivals, stalls);
     }
@@ -103,9 +102,7 @@ fn reason(arrivals: &[Arrival], way: &Way, natural_stalled: bool) -> String {
 
 /// Nothing was completed at any size.
 fn mute(arrivals: &[Arrival], stalls: usize) -> String {
-    let tried = arrivals
-        .iter()
-        .filter(|arrival| !arrival.natural && matches!(arrival.ending, Ending::StalledIn | Ending::StalledOut));
+    let tried = arrivals.iter().filter(|arrival| !arrival.natural && arrival.ending.is_stall());
     match tried.map(|arrival| arrival.allowed).min() {
         Some(smallest) => {
             format!("the server is mute: {stalls} handshakes stalled, even with packets of at most {smallest} bytes")
