@@ -130,6 +130,8 @@ async fn open(site: &Arc<Site>, mut evidence: Evidence, mut channel: Channel) ->
     let passes = comb.ending == CombEnding::Done;
     evidence.add(comb, learnt);
     if stuck {
+        // With it goes its turn: kept, those of as many addresses would leave the measurements none.
+        drop(channel);
         site.commit();
         return measure(site, &mut evidence, JoinSet::new(), false).await;
     }
@@ -140,23 +142,24 @@ async fn open(site: &Arc<Site>, mut evidence: Evidence, mut channel: Channel) ->
         return Diagnosis { evidence, blocked: None, stalled: false };
     }
     // Twice more as any client says it, and once so that no large packet can come in answer.
-    let again = |shape| site.shake(shape, Hello::Large);
+    // Their connections end at once, and with them their turns.
+    let again = async |shape| site.shake(shape, Hello::Large).await.arrival;
     let (one, two, narrow) = tokio::join!(again(Shape::Natural), again(Shape::Natural), again(Shape::NarrowIn));
-    let done = |shaken: &Shaken| shaken.arrival.ending == Ending::Done;
-    let blocked = match &one.arrival.ending {
+    let done = |arrival: &Arrival| arrival.ending == Ending::Done;
+    let blocked = match &one.ending {
         _ if done(&one) || done(&two) => None,
         Ending::Other(why) => Some(format!("answered by an end: {why}")),
         ending if is_stall(ending) => Some("not answered".to_owned()),
         Ending::Done | Ending::DoneLate | Ending::StalledIn | Ending::StalledOut => None,
     };
-    let stalled_in = [&one, &two].iter().all(|shaken| shaken.arrival.ending == Ending::StalledIn);
+    let stalled_in = [&one, &two].iter().all(|arrival| arrival.ending == Ending::StalledIn);
     if stalled_in && done(&narrow) {
         // The large hello arrived, and only its larger answer did not. The small hello's was too small to test the size.
         for arrival in evidence.arrivals.iter_mut().filter(|arrival| arrival.ending == Ending::Done) {
             arrival.allowed = arrival.seen.unwrap_or(CONTROL);
             arrival.natural = false;
         }
-        evidence.arrivals.extend([one.arrival, two.arrival, narrow.arrival]);
+        evidence.arrivals.extend([one, two, narrow]);
         site.commit();
         site.say(Hello::Large);
         return measure(site, &mut evidence, JoinSet::new(), true).await;
