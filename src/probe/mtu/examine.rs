@@ -92,6 +92,8 @@ async fn first_look(site: &Arc<Site>, mut evidence: Evidence, mut tasks: JoinSet
                 evidence.arrivals.push(arrival);
                 if let Some(channel) = channel {
                     site.expect(took);
+                    // The control has no more to say, and its turn is another's.
+                    drop(tasks);
                     return open(site, evidence, channel).await;
                 }
                 if control && own_fault {
