@@ -16,7 +16,7 @@ use std::{
 
 use tokio::{
     sync::Notify,
-    time::{Instant, sleep},
+    time::{Instant, sleep_until},
 };
 
 use super::{
@@ -94,6 +94,8 @@ impl<'a> Chain<'a> {
         };
 
         let (ordinary, mut examined) = self.watched_handshake(&line, &measuring).await;
+        // Where the handshake failed, this closes its connection before another is opened.
+        drop(line);
         let secured = match ordinary {
             Some(secured) => Some(secured),
             None => self.with_small_hello(&measuring, &mut examined).await,
@@ -161,7 +163,7 @@ impl<'a> Chain<'a> {
             let fan_out = shared.memory().may_fan_out(key, facts, Suspicion::HandshakeStalled, plan);
             if let FanOut::Carry(known) = fan_out {
                 // As long again as it takes to tell loss from a hole.
-                sleep(SUSPICIOUS).await;
+                sleep_until((Instant::now() + SUSPICIOUS).min(shared.deadline)).await;
                 return Examined::Known(known);
             }
             let ending = if side == Side::In { Ending::StalledIn } else { Ending::StalledOut };

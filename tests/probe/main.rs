@@ -4,6 +4,7 @@ mod bed;
 mod pki;
 mod visits;
 
+mod hostile;
 mod http;
 mod limits;
 mod mtu;

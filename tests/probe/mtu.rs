@@ -109,6 +109,17 @@ async fn a_healthy_path_takes_one_connection() {
     assert_eq!(record.http.and_then(|http| http.status), Some(404));
 }
 
+/// Loopback's MTU is more than half of the window that a SYN can offer.
+#[tokio::test]
+async fn a_link_wider_than_half_a_window_is_whole() {
+    let mut bed = Bed::answering(OPEN, |_| {}).await;
+    bed.server.announce(0);
+    let (record, visits) = bed.round().await;
+    assert!(is_one_for_all(&visits), "{visits:?}");
+    assert_eq!(mtu(&record).outcome, MtuOutcome::Ok, "{record:?}");
+    assert!(mtu(&record).out_ok > Some(32_000), "{record:?}");
+}
+
 #[tokio::test]
 async fn a_server_that_closes_gets_one_connection_more() {
     let mut bed = Bed::answering(CLOSING, |_| {}).await;

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     model::target::Target,
-    probe::{connect, line::Line},
+    probe::{connect, line::Line, trail::before},
 };
 
 /// A connection and its session. Dropped, the connection is reset: a dead path leaves nothing behind that retransmits.
@@ -72,7 +72,7 @@ impl Channel {
         let mut mark = (0, Some(0));
         let mut since = Instant::now();
         loop {
-            if let Err(error) = self.flush(&[]).await {
+            if let Err(error) = self.flush_by(end, &[]).await {
                 return Ending::Other(error.to_string());
             }
             if !self.session.is_handshaking() {
@@ -111,7 +111,9 @@ impl Channel {
             Err(error) => return self.lost(&error),
         };
         let payloads = payloads(&self.line, packets, segment);
-        let natural = payloads.last() == Some(&segment);
+        // Where half a window limited the first segments, the kernel allows larger ones once the window has grown.
+        let agreed = segment.min(self.line.at_start().snd_mss);
+        let natural = payloads.last().is_some_and(|last| *last >= agreed);
         let total: usize = payloads.iter().map(|payload| *payload as usize).sum();
         let base = self.line.sent();
         self.session.set_buffer_limit(None);
@@ -120,7 +122,7 @@ impl Channel {
             return self.lost(&error);
         }
         self.sent = Some(Sent::new(payloads.clone(), base, natural));
-        if let Err(error) = self.flush(&payloads).await {
+        if let Err(error) = self.flush_by(end, &payloads).await {
             return self.lost(&error);
         }
         self.watch(end).await
@@ -176,6 +178,11 @@ impl Channel {
         Combed { comb, learnt: None }
     }
 
+    /// As [`Channel::flush`], within the measurement's time: a stuck path and a small `tcp_wmem` leave no room for ever.
+    async fn flush_by(&mut self, end: Instant, sizes: &[u32]) -> io::Result<()> {
+        before(end, self.flush(sizes)).await.unwrap_or_else(|| Err(io::Error::other("no time was left")))
+    }
+
     /// Sends what the session has to say: first segments of `sizes`, then small ones.
     async fn flush(&mut self, sizes: &[u32]) -> io::Result<()> {
         let mut bytes = Vec::new();
@@ -228,7 +235,11 @@ impl Channel {
         let _ = self.line.look();
         let mut rest = bytes.get(..count).unwrap_or_default();
         while !rest.is_empty() {
-            self.session.read_tls(&mut rest)?;
+            if self.session.read_tls(&mut rest)? == 0 {
+                // The peer said goodbye and talks on: the session takes no more of it, ever.
+                self.ended = true;
+                return Ok(Received::End);
+            }
             self.session.process_new_packets().map_err(io::Error::other)?;
             // Whatever the server says to the request is of no interest.
             let mut sink = [0; ROOM];

@@ -92,6 +92,8 @@ async fn first_look(site: &Arc<Site>, mut evidence: Evidence, mut tasks: JoinSet
                 evidence.arrivals.push(arrival);
                 if let Some(channel) = channel {
                     site.expect(took);
+                    // The control has no more to say, and its turn is another's.
+                    drop(tasks);
                     return open(site, evidence, channel).await;
                 }
                 if control && own_fault {
@@ -130,6 +132,8 @@ async fn open(site: &Arc<Site>, mut evidence: Evidence, mut channel: Channel) ->
     let passes = comb.ending == CombEnding::Done;
     evidence.add(comb, learnt);
     if stuck {
+        // With it goes its turn: kept, those of as many addresses would leave the measurements none.
+        drop(channel);
         site.commit();
         return measure(site, &mut evidence, JoinSet::new(), false).await;
     }
@@ -141,24 +145,26 @@ async fn open(site: &Arc<Site>, mut evidence: Evidence, mut channel: Channel) ->
     }
     // Twice more as any client says it, and once so that no large packet can come in answer.
     site.wait_for_large_hellos();
-    let again = |shape| site.shake(shape, Hello::Large);
+    // Their connections end at once, and with them their turns.
+    let again = async |shape| site.shake(shape, Hello::Large).await.arrival;
     let (one, two, narrow) = tokio::join!(again(Shape::Natural), again(Shape::Natural), again(Shape::NarrowIn));
-    let done = |shaken: &Shaken| shaken.arrival.ending == Ending::Done;
-    let blocked = match &one.arrival.ending {
+    let done = |arrival: &Arrival| arrival.ending == Ending::Done;
+    let blocked = match &one.ending {
         _ if done(&one) || done(&two) => None,
         Ending::Other(why) => Some(format!("answered by an end: {why}")),
         ending if is_stall(ending) => Some("not answered".to_owned()),
         Ending::Done | Ending::DoneLate | Ending::StalledIn | Ending::StalledOut => None,
     };
-    let stalled_in = [&one, &two].iter().all(|shaken| shaken.arrival.ending == Ending::StalledIn);
+    let stalled_in = [&one, &two].iter().all(|arrival| arrival.ending == Ending::StalledIn);
     if stalled_in && done(&narrow) {
         // The large hello arrived, and only its larger answer did not. The small hello's was too small to test the size.
         for arrival in evidence.arrivals.iter_mut().filter(|arrival| arrival.ending == Ending::Done) {
             arrival.allowed = arrival.seen.unwrap_or(CONTROL);
             arrival.natural = false;
         }
-        evidence.arrivals.extend([one.arrival, two.arrival, narrow.arrival]);
-        site.expect(narrow.took);
+        evidence.arrivals.extend([one, two, narrow]);
+        // They were waited for long enough.
+        site.hurry();
         site.commit();
         site.say(Hello::Large);
         return measure(site, &mut evidence, JoinSet::new(), true).await;
@@ -187,6 +193,8 @@ async fn measure(site: &Arc<Site>, evidence: &mut Evidence, mut tasks: JoinSet<S
             }
             Role::Later(hears) => hears,
         };
+        // Whoever measures needs the turns that these still have.
+        gather(site, evidence, &mut tasks).await;
         let waits_until = site.end().checked_sub(OWN_TIME).unwrap_or_else(|| site.end());
         let Some(Ok(found)) = before(waits_until, hears.wait_for(Option::is_some)).await.map(|heard| heard.map(|f| *f))
         else {
