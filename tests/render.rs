@@ -619,7 +619,7 @@ fn poison(value: &mut Value, words: &[String], at: &mut usize) {
         "variable",
         "unit",
     ];
-    const LISTS: &[&str] = &["advice", "cnames", "names", "no_proxy"];
+    const LISTS: &[&str] = &["cnames", "names", "no_proxy"];
     let next = |at: &mut usize| {
         *at += 1;
         Value::from(words[*at % words.len()].clone())
@@ -629,6 +629,10 @@ fn poison(value: &mut Value, words: &[String], at: &mut usize) {
             for (key, value) in map.iter_mut() {
                 if FREE.contains(&key.as_str()) && value.is_string() {
                     *value = next(at);
+                } else if key == "advice" {
+                    // A sentence. A command may be wider than the screen: its words are not broken, so that it can be pasted.
+                    let sentence = |word: Value| format!("Do {}", word.as_str().unwrap_or_default().replace(": ", ":"));
+                    *value = Value::from(vec![sentence(next(at)), sentence(next(at))]);
                 } else if LISTS.contains(&key.as_str()) {
                     *value = Value::from(vec![next(at), next(at)]);
                 } else {
