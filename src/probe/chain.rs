@@ -15,6 +15,7 @@ use std::{
 };
 
 use tokio::{
+    net::TcpStream,
     sync::Notify,
     time::{Instant, sleep},
 };
@@ -36,7 +37,7 @@ use crate::model::{
     observation::{AddressRecord, LargeHello, MtuOutcome, MtuRecord, TlsRecord},
     plan::MtuMode,
     target::{Expect, Target},
-    units::Timestamp,
+    units::{Millis, Timestamp},
 };
 
 /// One address on its way through the stages.
@@ -95,7 +96,7 @@ impl<'a> Chain<'a> {
             // That somebody answers is all that counts where nobody should.
             return None;
         }
-        let line = Arc::new(Line::new(opened));
+        let line = Arc::new(Line::new(self.settled(opened).await));
         let Some(measuring) = self.measuring(&line) else {
             let secured = self.handshake(&line, Hello::Large, &Turn::default()).await?;
             self.ask(secured, After::Close).await;
@@ -112,6 +113,17 @@ impl<'a> Chain<'a> {
             None => self.without_session(&measuring, examined),
         }
         Some(())
+    }
+
+    /// `opened`, or a new connection in its place where that one began with a lost packet.
+    async fn settled(&mut self, opened: TcpStream) -> TcpStream {
+        let Some(record) = &mut self.record.connect else { return opened };
+        if record.elapsed_ms < Millis::from(mtu::SYN_REPEATED) {
+            return opened;
+        }
+        let Some(fresh) = mtu::replacement(self.peer, Shape::Natural, REPLACEMENT).await else { return opened };
+        record.local = fresh.local_addr().ok().or(record.local);
+        fresh
     }
 
     /// What a measurement needs, unless the plan or the kernel forbids one.
@@ -485,5 +497,7 @@ const SUSPICIOUS: Duration = Duration::from_millis(350);
 /// When a handshake is examined in any case: where the SYN was lost, what the kernel takes for a round trip holds the
 /// whole wait for the repeated one, and four of those leave no time to do anything about it.
 const LATEST_SUSPICION: Duration = Duration::from_millis(1500);
+/// How long a better connection is waited for: a round trip of nearly everywhere.
+const REPLACEMENT: Duration = Duration::from_millis(300);
 /// The part of the HTTP budget for which the text of an error is waited for: half a second by default.
 const ERROR_TEXT_SHARE: u32 = 8;

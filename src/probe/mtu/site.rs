@@ -191,8 +191,8 @@ impl Site {
         Duration::from_micros(self.round_trip.fetch_min(seen, Ordering::Relaxed).min(seen))
     }
 
-    /// Opens a connection of that shape. After a repeated SYN the kernel waits three seconds before it sends anything
-    /// again (RFC 6298, 5.7), and one such connection would keep all others waiting: a new one is better, if it opens.
+    /// Opens a connection of that shape; one that waits for seconds whenever a packet is lost would keep all others
+    /// waiting.
     async fn open(&self, shape: Shape) -> Result<TcpStream, Stop> {
         let began = Instant::now();
         let stream = connect::open(&mut ConnectNotes::shaped(self.peer, shape)).await?;
@@ -200,11 +200,7 @@ impl Site {
         if began.elapsed() < SYN_REPEATED + round_trip {
             return Ok(stream);
         }
-        let opens_by = Instant::now() + GRACE + round_trip;
-        match before(opens_by, connect::open(&mut ConnectNotes::shaped(self.peer, shape))).await {
-            Some(Ok(fresh)) => Ok(fresh),
-            Some(Err(_)) | None => Ok(stream),
-        }
+        Ok(replacement(self.peer, shape, GRACE + round_trip).await.unwrap_or(stream))
     }
 
     /// Opens a connection of that shape and makes a handshake on it.
@@ -282,6 +278,13 @@ impl Site {
     }
 }
 
+/// A new connection for one that opened after a repeated SYN, if it opens within `wait`: after such a beginning the
+/// kernel waits three seconds before it sends anything again (RFC 6298, 5.7), and one more lost packet looks like a
+/// server that does not answer.
+pub(in crate::probe) async fn replacement(peer: SocketAddr, shape: Shape, wait: Duration) -> Option<TcpStream> {
+    before(Instant::now() + wait, connect::open(&mut ConnectNotes::shaped(peer, shape))).await?.ok()
+}
+
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
@@ -298,7 +301,7 @@ const MOST_CONNECTIONS: usize = 11;
 const LONGEST_CONNECT: Duration = Duration::from_secs(4);
 /// Linux sends a SYN again after a second, and nothing else makes an address that answers take that much longer than a
 /// round trip: `connect`'s second socket, which has a SYN of its own, begins earlier.
-const SYN_REPEATED: Duration = Duration::from_millis(950);
+pub(in crate::probe) const SYN_REPEATED: Duration = Duration::from_millis(950);
 /// How long a handshake may stand still before any has succeeded.
 const UNKNOWN_PATIENCE: Duration = Duration::from_secs(3);
 /// The kernel sends again after 0.2 s and 0.4 s more on a fast path: less than that is loss.
