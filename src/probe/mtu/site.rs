@@ -310,3 +310,37 @@ const LEAST_HURRIED_PATIENCE: Duration = Duration::from_millis(450);
 const GRACE: Duration = Duration::from_millis(250);
 /// The kernel's least window, and so the largest payload that arrives through it, in bytes with room for options.
 const NARROW: u32 = 600;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::{
+        net::{TcpListener, TcpSocket, TcpStream},
+        time::Instant,
+    };
+
+    use super::replacement;
+    use crate::probe::connect::Shape;
+
+    #[tokio::test]
+    async fn a_better_connection_is_waited_for_no_longer_than_that() {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
+        // Whose queue is full drops further SYNs.
+        let listener = socket.listen(0).expect("listens");
+        let peer = listener.local_addr().expect("its address");
+        let wait = Duration::from_millis(200);
+        let first = replacement(peer, Shape::Natural, wait).await.expect("the one place in the queue");
+        assert_eq!(first.peer_addr().ok(), Some(peer));
+        let began = Instant::now();
+        assert!(replacement(peer, Shape::Natural, wait).await.is_none(), "nobody answers");
+        assert!(began.elapsed() >= wait);
+        drop(listener);
+        assert!(replacement(peer, Shape::Segments(536), wait).await.is_none(), "refused");
+        let other = TcpListener::bind("127.0.0.1:0").await.expect("listens");
+        let peer = other.local_addr().expect("its address");
+        let narrow: Option<TcpStream> = replacement(peer, Shape::NarrowIn, wait).await;
+        assert!(narrow.is_some(), "an open port");
+    }
+}
