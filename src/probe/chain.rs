@@ -15,6 +15,7 @@ use std::{
 };
 
 use tokio::{
+    net::TcpStream,
     sync::Notify,
     time::{Instant, sleep_until},
 };
@@ -29,14 +30,14 @@ use super::{
         Suspicion,
     },
     tls::{self, Hello, Secured, TlsNotes},
-    trail::{Notes as _, Trail},
+    trail::{Notes as _, Trail, before},
 };
 use crate::model::{
     cause::Cause,
     observation::{AddressRecord, LargeHello, MtuOutcome, MtuRecord, TlsRecord},
     plan::MtuMode,
     target::{Expect, Target},
-    units::Timestamp,
+    units::{Millis, Timestamp},
 };
 
 /// One address on its way through the stages.
@@ -53,6 +54,15 @@ struct Measuring {
     site: Arc<Site>,
     key: Key,
     facts: Facts,
+}
+
+/// What the examination of a handshake says to it while it is under way.
+#[derive(Default)]
+struct Turn {
+    /// It need not be waited for any longer.
+    cut: Notify,
+    /// Others are answered: the same once more on another connection, beside the one that stands still.
+    again: Notify,
 }
 
 /// What became of a handshake that stood still.
@@ -86,9 +96,9 @@ impl<'a> Chain<'a> {
             // That somebody answers is all that counts where nobody should.
             return None;
         }
-        let line = Arc::new(Line::new(opened));
+        let line = Arc::new(Line::new(self.settled(opened).await));
         let Some(measuring) = self.measuring(&line) else {
-            let secured = self.handshake(&line, Hello::Large, &Notify::new()).await?;
+            let secured = self.handshake(&line, Hello::Large, &Turn::default()).await?;
             self.ask(secured, After::Close).await;
             return Some(());
         };
@@ -105,6 +115,17 @@ impl<'a> Chain<'a> {
             None => self.without_session(&measuring, examined),
         }
         Some(())
+    }
+
+    /// `opened`, or a new connection in its place where that one began with a lost packet.
+    async fn settled(&mut self, opened: TcpStream) -> TcpStream {
+        let Some(record) = &mut self.record.connect else { return opened };
+        if record.elapsed_ms < Millis::from(mtu::SYN_REPEATED) {
+            return opened;
+        }
+        let Some(fresh) = mtu::replacement(self.peer, Shape::Natural, REPLACEMENT).await else { return opened };
+        record.local = fresh.local_addr().ok().or(record.local);
+        fresh
     }
 
     /// What a measurement needs, unless the plan or the kernel forbids one.
@@ -124,17 +145,33 @@ impl<'a> Chain<'a> {
         Some(Measuring { site, key, facts })
     }
 
-    /// A handshake on `line`, until `cut`.
-    async fn handshake(&mut self, line: &Arc<Line>, hello: Hello, cut: &Notify) -> Option<Secured<Tap>> {
-        let (shared, target) = (self.shared, self.target);
+    /// A handshake on `line` that `turn` may end early. Where it is repeated, the end that comes first counts, and the
+    /// stage's time goes on from where it began: what stood still is not hidden.
+    async fn handshake(&mut self, line: &Arc<Line>, hello: Hello, turn: &Turn) -> Option<Secured<Tap>> {
+        let (shared, target, peer) = (self.shared, self.target, self.peer);
         let began = Instant::now();
         let work = async |notes: &mut TlsNotes| {
-            let handshake = tls::handshake(&shared.tls, hello, Tap(Arc::clone(line)), &target.host, notes);
-            tokio::select! {
-                biased;
-                ended = handshake => ended,
-                () = cut.notified() => Err(notes.timed_out(began.elapsed()).into()),
-            }
+            let repeated = {
+                // Rare, and large: not carried in every address's future.
+                let repeat = Box::pin(async {
+                    turn.again.notified().await;
+                    let opened = connect::open(&mut ConnectNotes::new(peer)).await.ok()?;
+                    let mut notes = TlsNotes::new(shared.clock.now());
+                    let tap = Tap(Arc::new(Line::new(opened)));
+                    let ended = tls::handshake(&shared.tls, hello, tap, &target.host, &mut notes).await;
+                    Some((notes, ended))
+                });
+                let first = tls::handshake(&shared.tls, hello, Tap(Arc::clone(line)), &target.host, notes);
+                tokio::select! {
+                    biased;
+                    ended = first => return ended,
+                    () = turn.cut.notified() => None,
+                    Some(repeated) = repeat => Some(repeated),
+                }
+            };
+            let Some((seen, ended)) = repeated else { return Err(notes.timed_out(began.elapsed()).into()) };
+            *notes = seen;
+            ended
         };
         let notes = TlsNotes::new(shared.clock.now());
         self.trail.step(&mut self.record.tls, shared.plan.limits.tls, notes, work).await
@@ -148,12 +185,16 @@ impl<'a> Chain<'a> {
     ) -> (Option<Secured<Tap>>, Option<Examined>) {
         let Measuring { site, key, facts } = measuring;
         let shared = self.shared;
-        let (cut, suspected) = (Notify::new(), AtomicBool::new(false));
+        let (turn, suspected) = (Turn::default(), AtomicBool::new(false));
         let examination = async {
             if shared.plan.mtu.mode != MtuMode::Full {
                 return std::future::pending().await;
             }
-            let side = line.stalled(SUSPICIOUS).await;
+            let side = match before(Instant::now() + LATEST_SUSPICION, line.stalled(SUSPICIOUS)).await {
+                Some(side) => side,
+                None if line.look().is_ok_and(|info| info.unacked > 0) => Side::Out,
+                None => Side::In,
+            };
             suspected.store(true, Ordering::Relaxed);
             site.begin();
             let plan = &shared.plan.mtu;
@@ -172,7 +213,7 @@ impl<'a> Chain<'a> {
             Examined::Anew(examination.await)
         };
         let (secured, mut examined) = {
-            let ordinary = self.handshake(line, Hello::Large, &cut);
+            let ordinary = self.handshake(line, Hello::Large, &turn);
             tokio::pin!(ordinary, examination);
             tokio::select! {
                 biased;
@@ -183,18 +224,30 @@ impl<'a> Chain<'a> {
                 }
                 examined = &mut examination => {
                     if explains(&examined) {
-                        cut.notify_one();
+                        turn.cut.notify_one();
+                    } else if is_answered(&examined) {
+                        turn.again.notify_one();
                     }
                     (ordinary.await, Some(examined))
                 }
             }
         };
-        if secured.is_some() {
+        if let Some(secured) = &secured {
             if shared.tls.says_large_hello() {
                 self.note_hello(measuring, LargeHello::Ok);
             }
+            let ended = secured.connection().line();
+            let repeated = !Arc::ptr_eq(ended, line);
             if let Some(Examined::Anew(diagnosis)) = &mut examined {
-                diagnosis.got_through(record::arrival(line, Ending::DoneLate));
+                if repeated {
+                    diagnosis.evidence.arrivals.push(record::arrival(ended, Ending::Done));
+                } else {
+                    diagnosis.got_through(record::arrival(ended, Ending::DoneLate));
+                }
+            }
+            if repeated && let Some(record) = &mut self.record.tls {
+                record.detail =
+                    Some("the first handshake stood still; one on another connection was completed".to_owned());
             }
         }
         (secured, examined)
@@ -229,7 +282,7 @@ impl<'a> Chain<'a> {
         let notes = ConnectNotes::new(self.peer);
         let opened = self.trail.step(&mut connected, shared.plan.limits.connect, notes, connect::open).await;
         let secured = match opened {
-            Some(opened) => self.handshake(&Arc::new(Line::new(opened)), Hello::Small, &Notify::new()).await,
+            Some(opened) => self.handshake(&Arc::new(Line::new(opened)), Hello::Small, &Turn::default()).await,
             None => None,
         };
         match self.record.tls.take() {
@@ -422,6 +475,15 @@ fn explains(examined: &Examined) -> bool {
     }
 }
 
+/// Whether the address answers others, and nothing is known that would keep the ordinary handshake from an answer: that
+/// it stands still may then be loss, after which the kernel's pauses grow beyond any budget.
+fn is_answered(examined: &Examined) -> bool {
+    match examined {
+        Examined::Anew(diagnosis) => diagnosis.evidence.arrivals.iter().any(|arrival| arrival.ending == Ending::Done),
+        Examined::Known(_) | Examined::KnownBlocked => false,
+    }
+}
+
 fn is_broken(combed: &Combed) -> bool {
     matches!(combed.comb.ending, CombEnding::Broken(_))
 }
@@ -434,5 +496,10 @@ fn is_abrupt(record: &TlsRecord) -> bool {
 /// A handshake that makes no progress for that long (and four round trips) is examined. Below it lie a lost packet on a
 /// fast path, which the kernel sends again after 0.2 s, and most servers' thinking.
 const SUSPICIOUS: Duration = Duration::from_millis(350);
+/// When a handshake is examined in any case: where the SYN was lost, what the kernel takes for a round trip holds the
+/// whole wait for the repeated one, and four of those leave no time to do anything about it.
+const LATEST_SUSPICION: Duration = Duration::from_millis(1500);
+/// How long a better connection is waited for: a round trip of nearly everywhere.
+const REPLACEMENT: Duration = Duration::from_millis(300);
 /// The part of the HTTP budget for which the text of an error is waited for: half a second by default.
 const ERROR_TEXT_SHARE: u32 = 8;

@@ -18,5 +18,5 @@ pub(super) use self::{
     ladder::SMALLEST,
     memory::{Due, Facts, FanOut, Key, Memory, Suspicion},
     shared::reconcile,
-    site::{Common, Site},
+    site::{Common, SYN_REPEATED, Site, replacement},
 };

@@ -21,6 +21,7 @@ use super::{
 use crate::{
     model::target::Target,
     probe::{connect, line::Line, trail::before},
+    sys::TcpInfo,
 };
 
 /// A connection and its session. Dropped, the connection is reset: a dead path leaves nothing behind that retransmits.
@@ -68,7 +69,11 @@ impl Channel {
 
     /// Makes the handshake, every write in segments that no path drops. `patience` is how long it may stand still, and
     /// is asked again and again: it depends on how long others take.
-    pub(in crate::probe) async fn handshake(&mut self, patience: impl Fn() -> Duration, end: Instant) -> Ending {
+    pub(in crate::probe) async fn handshake(
+        &mut self,
+        patience: impl Fn(&TcpInfo) -> Duration,
+        end: Instant,
+    ) -> Ending {
         let mut mark = (0, Some(0));
         let mut since = Instant::now();
         loop {
@@ -89,7 +94,7 @@ impl Channel {
             if now != mark {
                 (mark, since) = (now, Instant::now());
             }
-            if since.elapsed() > patience() + 4 * info.rtt {
+            if since.elapsed() > patience(&info) {
                 if info.unacked == 0 {
                     return Ending::StalledIn;
                 }

@@ -283,6 +283,8 @@ async fn explore(site: &Arc<Site>, evidence: &mut Evidence, mut tasks: JoinSet<S
                         let own = Arc::clone(site);
                         tasks.spawn(async move { Seen::Plain(own.shake(Shape::Natural, Hello::Small).await) });
                     }
+                    // No comb can be sent where not even the smallest answer to a handshake comes through.
+                    Missing::Comb if evidence.inbound().fails.is_some_and(|fails| fails <= site.narrow_in()) => {}
                     Missing::Comb => comb_task(site, &mut tasks, ladder::first_comb(widest_out), handshake),
                 }
             }

@@ -13,8 +13,9 @@ const WIDE_RUNGS: [u32; 8] = [1_280, 1_300, 1_400, 1_492, 1_500, 1_700, 3_000, 8
 /// Rungs on Ethernet: the steps over the VPNs' range (1,380 to 1,446) are narrow without any refinement.
 const ETHERNET_RUNGS: [u32; 8] = [1_280, 1_300, 1_380, 1_402, 1_424, 1_446, 1_470, 1_492];
 
-/// Segments of a comb before its widest: one that nothing drops first, then as the rungs.
-const WIDE_COMB: [u32; 8] = [SMALLEST, 1_280, 1_300, 1_400, 1_492, 1_500, 3_000, 8_500];
+/// Segments of a comb before its widest: one that nothing drops first, then as the rungs. One less than those, so the
+/// second step is missing: between 1,280 and 1,400 one refinement is enough, above 1,500 it would take three.
+const WIDE_COMB: [u32; 8] = [SMALLEST, 1_280, 1_400, 1_492, 1_500, 1_700, 3_000, 8_500];
 
 /// Segments of a comb on Ethernet.
 const ETHERNET_COMB: [u32; 8] = [SMALLEST, 1_280, 1_300, 1_380, 1_402, 1_424, 1_446, 1_492];

@@ -11,6 +11,7 @@ use std::{
 
 use rustls::pki_types::ServerName;
 use tokio::{
+    net::TcpStream,
     sync::{OwnedSemaphorePermit, Semaphore},
     time::Instant,
 };
@@ -65,6 +66,8 @@ pub(in crate::probe) struct Site {
     patience: AtomicU64,
     /// What a small handshake took, in milliseconds.
     took: AtomicU64,
+    /// The shortest round trip that the kernel knows of any connection, in microseconds.
+    round_trip: AtomicU64,
     /// The fan-out has begun: what it finds counts also when the ordinary handshake ends well after all.
     committed: AtomicBool,
     /// Only the answer to a large hello is large enough to test the way in.
@@ -107,6 +110,7 @@ impl Site {
             opened: AtomicU32::new(0),
             patience: AtomicU64::new(millis(UNKNOWN_PATIENCE)),
             took: AtomicU64::new(0),
+            round_trip: AtomicU64::new(micros(line.at_start().rtt)),
             committed: AtomicBool::new(false),
             says_large: AtomicBool::new(false),
             exhausted: Mutex::new(None),
@@ -158,7 +162,12 @@ impl Site {
         self.exhausted.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// How long a handshake may stand still now.
+    /// The largest packet that comes through the kernel's least window.
+    pub(super) fn narrow_in(&self) -> u32 {
+        headers(self.peer.ip()) + NARROW
+    }
+
+    /// How long a handshake may stand still now, beside four round trips.
     pub(super) fn patience(&self) -> Duration {
         Duration::from_millis(self.patience.load(Ordering::Relaxed))
     }
@@ -181,6 +190,25 @@ impl Site {
         self.patience.store(millis((took + GRACE).max(LEAST_HURRIED_PATIENCE)), Ordering::Relaxed);
     }
 
+    /// The round trip to the address, now that one connection's seems to be `seen`. The shortest counts: where a SYN was
+    /// lost, the kernel takes the wait for the repeated one for a round trip, and four of those are seconds.
+    fn round_trip(&self, seen: Duration) -> Duration {
+        let seen = micros(seen);
+        Duration::from_micros(self.round_trip.fetch_min(seen, Ordering::Relaxed).min(seen))
+    }
+
+    /// Opens a connection of that shape; one that waits for seconds whenever a packet is lost would keep all others
+    /// waiting.
+    async fn open(&self, shape: Shape) -> Result<TcpStream, Stop> {
+        let began = Instant::now();
+        let stream = connect::open(&mut ConnectNotes::shaped(self.peer, shape)).await?;
+        let round_trip = self.round_trip(Duration::MAX);
+        if began.elapsed() < SYN_REPEATED + round_trip {
+            return Ok(stream);
+        }
+        Ok(replacement(self.peer, shape, GRACE + round_trip).await.unwrap_or(stream))
+    }
+
     /// Opens a connection of that shape and makes a handshake on it.
     pub(super) async fn shake(&self, shape: Shape, hello: Hello) -> Shaken {
         let natural = shape == Shape::Natural;
@@ -194,7 +222,7 @@ impl Site {
         };
         self.opened.fetch_add(1, Ordering::Relaxed);
         let opens_by = (Instant::now() + LONGEST_CONNECT).min(self.end());
-        let stream = match before(opens_by, connect::open(&mut ConnectNotes::shaped(self.peer, shape))).await {
+        let stream = match before(opens_by, Box::pin(self.open(shape))).await {
             Some(Ok(stream)) => stream,
             Some(Err(Stop::Network(failure))) => return failed(failure.detail),
             Some(Err(Stop::Ours { detail, .. })) => {
@@ -220,11 +248,11 @@ impl Site {
         if natural && hello == Hello::Large {
             channel.whole();
         }
-        let ending = channel.handshake(|| self.patience(), self.end()).await;
+        let ending = channel.handshake(|info| self.patience() + 4 * self.round_trip(info.rtt), self.end()).await;
         let line = channel.line();
         let allowed = match shape {
             Shape::Natural | Shape::Segments(_) => line.widest_in(),
-            Shape::NarrowIn => line.widest_in().min(headers(self.peer.ip()) + NARROW),
+            Shape::NarrowIn => line.widest_in().min(self.narrow_in()),
         };
         let arrival = Arrival { allowed, natural, seen: line.seen(), ending };
         tracing::trace!(?shape, ?hello, ?arrival, peer = %self.peer, "handshake");
@@ -256,6 +284,17 @@ impl Site {
     }
 }
 
+/// A new connection for one that opened after a repeated SYN, if it opens within `wait`: after such a beginning the
+/// kernel waits three seconds before it sends anything again (RFC 6298, 5.7), and one more lost packet looks like a
+/// server that does not answer.
+pub(in crate::probe) async fn replacement(peer: SocketAddr, shape: Shape, wait: Duration) -> Option<TcpStream> {
+    before(Instant::now() + wait, connect::open(&mut ConnectNotes::shaped(peer, shape))).await?.ok()
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
@@ -266,6 +305,9 @@ const MOST_AT_ONCE: usize = 48;
 const MOST_CONNECTIONS: usize = 11;
 /// Four SYNs of a recent kernel, three of an older one.
 const LONGEST_CONNECT: Duration = Duration::from_secs(4);
+/// Linux sends a SYN again after a second, and nothing else makes an address that answers take that much longer than a
+/// round trip: `connect`'s second socket, which has a SYN of its own, begins earlier.
+pub(in crate::probe) const SYN_REPEATED: Duration = Duration::from_millis(950);
 /// How long a handshake may stand still before any has succeeded.
 const UNKNOWN_PATIENCE: Duration = Duration::from_secs(3);
 /// The kernel sends again after 0.2 s and 0.4 s more on a fast path: less than that is loss.
@@ -275,3 +317,37 @@ const LEAST_HURRIED_PATIENCE: Duration = Duration::from_millis(450);
 const GRACE: Duration = Duration::from_millis(250);
 /// The kernel's least window, and so the largest payload that arrives through it, in bytes with room for options.
 const NARROW: u32 = 600;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::{
+        net::{TcpListener, TcpSocket, TcpStream},
+        time::Instant,
+    };
+
+    use super::replacement;
+    use crate::probe::connect::Shape;
+
+    #[tokio::test]
+    async fn a_better_connection_is_waited_for_no_longer_than_that() {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
+        // Whose queue is full drops further SYNs.
+        let listener = socket.listen(0).expect("listens");
+        let peer = listener.local_addr().expect("its address");
+        let wait = Duration::from_millis(200);
+        let first = replacement(peer, Shape::Natural, wait).await.expect("the one place in the queue");
+        assert_eq!(first.peer_addr().ok(), Some(peer));
+        let began = Instant::now();
+        assert!(replacement(peer, Shape::Natural, wait).await.is_none(), "nobody answers");
+        assert!(began.elapsed() >= wait);
+        drop(listener);
+        assert!(replacement(peer, Shape::Segments(536), wait).await.is_none(), "refused");
+        let other = TcpListener::bind("127.0.0.1:0").await.expect("listens");
+        let peer = other.local_addr().expect("its address");
+        let narrow: Option<TcpStream> = replacement(peer, Shape::NarrowIn, wait).await;
+        assert!(narrow.is_some(), "an open port");
+    }
+}

@@ -95,6 +95,8 @@ def _step(lab, number, step, binary, outcome, reports):
     if binary and not outcome.problems:
         # `compare` holds reports against the scenario as its file begins: a later step's is not kept.
         _probe(lab, binary, outcome, None if number else reports, step["expect"])
+        if outcome.problems:
+            outcome.screen = screen(lab, binary)
     if number:
         outcome.problems = [f"step {number}: {line}" for line in outcome.problems]
     return outcome.got
@@ -134,7 +136,6 @@ def _probe(lab, binary, outcome, reports=None, expected=None):
     outcome.problems += expect.wrong_words(expected, stdout=done.stdout, stderr=done.stderr)
     if outcome.problems:
         outcome.report = done.stdout + done.stderr
-        outcome.screen = screen(lab, binary)
 
 
 def _parse(done, expected, outcome):
@@ -202,27 +203,46 @@ def _tell(outcome):
             print(f"  --- {title}\n{text}")
 
 
-def soak(names, binary, rounds, jobs):
-    """Repeats scenarios' probes, several labs side by side; 1 if any did not keep the shares of its `[soak]`."""
-    tasks, kept = [(name, f"s{os.getpid()}x{number}") for number, name in enumerate(names)], True
-    for (name, _), tally in children.each(tasks, jobs, lambda task: _repeat(*task, binary, rounds)):
+def soak(names, options):
+    """Repeats scenarios' probes, several labs side by side; 1 if any did not keep the shares of its `[soak]`.
+
+    The rounds of one scenario are shared out to `options.labs` labs, which changes nothing but the time that it takes.
+    """
+    if options.reports:
+        options.reports.mkdir(parents=True, exist_ok=True)
+    turns = [(name, lab) for name in dict.fromkeys(names) for lab in range(min(options.labs, options.rounds))]
+    tasks = [(name, f"s{os.getpid()}x{number}", lab) for number, (name, lab) in enumerate(turns)]
+    tallies, kept = {name: [] for name in names}, True
+
+    def work(task):
+        name, lab_id, lab = task
+        # Round 0 of the first lab, round 0 of the second, …: every number is there once.
+        return _repeat(name, lab_id, range(lab, options.rounds, options.labs), options)
+
+    for (name, _, _), tally in children.each(tasks, options.jobs, work):
         if tally is None:
             print(f"{name}: its process ended without a result", flush=True)
-        kept &= tally is not None and _tell_tally(name, tally, load(name)["soak"])
+            kept = False
+            continue
+        tallies[name] += tally
+        if len(tallies[name]) == options.rounds:
+            kept &= _tell_tally(name, tallies[name], load(name)["soak"])
     return int(not kept)
 
 
-def _repeat(name, lab_id, binary, rounds):
-    """The outcomes of all rounds of one scenario in one raised lab, and whether the verdict was right in each."""
-    scenario, lab, tally = load(name), Lab(lab_id, binary), []
+def _repeat(name, lab_id, numbers, options):
+    """The outcomes of rounds of one scenario in one raised lab, and whether the verdict was right in each."""
+    scenario, lab, tally = load(name), Lab(lab_id, options.bin), []
     verdict_alone = expect.without_measures(scenario["expect"])
     try:
         lab.up(scenario)
-        for _ in range(rounds):
+        for number in numbers:
             outcome = Outcome(name, "", "", 0, [])
-            _probe(lab, binary, outcome)
+            _probe(lab, options.bin, outcome)
             wrong = expect.differences(verdict_alone, outcome.parsed, outcome.code, outcome.wall_ms)
             tally.append((outcome, not wrong))
+            if options.reports and (outcome.problems or _is_unclear(outcome.parsed)):
+                (options.reports / f"{name}.{number}.json").write_text(outcome.report or json.dumps(outcome.parsed))
     finally:
         lab.down()
     return tally
@@ -232,7 +252,7 @@ def _tell_tally(name, tally, shares):
     """Prints what the rounds said, how often; whether the shares that the scenario asks for were kept."""
     rounds, times = len(tally), sorted(outcome.wall_ms for outcome, _ in tally)
     records = [_mtu_records(outcome.parsed) for outcome, _ in tally]
-    unclear = sum(any(said.startswith("inconclusive") for said in round_) for round_ in records)
+    unclear = sum(_is_unclear(outcome.parsed) for outcome, _ in tally)
     as_expected = sum(outcome.passed for outcome, _ in tally)
     print(
         f"\n{name}: right verdict in {sum(right for _, right in tally)} of {rounds} rounds, all as expected in "
@@ -254,6 +274,11 @@ def _tell_tally(name, tally, shares):
 def _tell_counts(title, lines):
     for line, count in collections.Counter(lines).most_common():
         print(f"  {count:5}  {title}: {line}")
+
+
+def _is_unclear(report):
+    """Whether the path MTU of any address could not be told."""
+    return any(said.startswith("inconclusive") for said in _mtu_records(report))
 
 
 def _mtu_records(report):
