@@ -20,7 +20,7 @@ pub(super) fn look(arrivals: &[Arrival]) -> Way {
     let control = arrivals.iter().any(|arrival| arrival.ending == Ending::Done);
     let natural = |ending: &Ending| arrivals.iter().any(|arrival| arrival.natural && arrival.ending == *ending);
     let passes = (natural(&Ending::Done) || natural(&Ending::DoneLate)) && way.failed == 0;
-    way.sight = if way.failed >= AGREE && natural_stalled && control {
+    way.sight = if way.failed >= AGREE && natural_stalled && control && !is_mixed(&way) {
         Sight::Hole
     } else if passes && way.contradicted < AGREE {
         Sight::Fine
@@ -28,6 +28,12 @@ pub(super) fn look(arrivals: &[Arrival]) -> Way {
         Sight::Unclear(reason(arrivals, &way, natural_stalled))
     };
     way
+}
+
+/// Whether as many handshakes stalled at sizes that pass as at larger ones: what stalls then is some of the connections,
+/// whatever their sizes (one of the targets behind a balancer is mute), and the largest size stalls with them.
+pub(super) const fn is_mixed(way: &Way) -> bool {
+    way.contradicted >= AGREE && way.contradicted >= way.failed
 }
 
 /// Whether any handshake was completed.
@@ -77,7 +83,7 @@ fn reason(arrivals: &[Arrival], way: &Way, natural_stalled: bool) -> String {
     if way.contradicted >= AGREE {
         return mixed(arrivals, way.contradicted);
     }
-    if way.failed >= AGREE && natural_stalled {
+    if way.failed >= AGREE && natural_stalled && !is_mixed(way) {
         return "the server is slow: even handshakes with small packets were late, so a stall proves nothing"
             .to_owned();
     }

@@ -161,7 +161,9 @@ proptest! {
         if !stalls.is_empty() {
             // What it saw arrive stays known.
             index.get_mut(&mut stalls).ending = Ending::Other("forgotten".to_owned());
-            prop_assert!(badness(read(&without).outcome) <= before);
+            // Two at sizes that pass may be what speaks against a hole.
+            let mixed = evidence.inbound().contradicted >= 2;
+            prop_assert!(mixed || badness(read(&without).outcome) <= before);
         }
         let mut without = evidence;
         let stuck = without.combs.iter_mut().filter(|one| matches!(one.ending, CombEnding::Stuck { .. }));

@@ -159,6 +159,13 @@ fn what_is_not_about_size() {
     let mut small = hole_in(9_001, 576, &[1_500]);
     small.push(arrival(1_280, false, Ending::Done, 853));
     says(small, fine_out(9_001), "inwards: mixed");
+    // One of two targets behind a balancer is mute: half the connections stall, whatever their sizes.
+    let mut half = hole_in(1_500, 1_492, &[1_300, 1_402, 1_446]);
+    says(half.clone(), fine_out(1_500), "inwards: mixed: 3 of 4 handshakes");
+    // A hole close to the link's MTU, and one handshake that met with loss.
+    half.truncate(3);
+    half.extend(hole_in(1_500, 1_492, &[]));
+    assert_eq!(read(&evidence(1_500, half, fine_out(1_500))).outcome, MtuOutcome::BlackholeIn);
     let mut slow = hole_in(9_001, 576, &[4_000]);
     slow.iter_mut().filter(|one| one.ending == Ending::Done).for_each(|one| one.ending = Ending::DoneLate);
     says(slow, fine_out(9_001), "the server is slow");
