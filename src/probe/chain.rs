@@ -341,7 +341,8 @@ impl<'a> Chain<'a> {
             combed = site.comb(Shape::Natural, &packets).await;
         }
         let stuck = matches!(combed.comb.ending, CombEnding::Stuck { .. });
-        evidence.add(combed.comb, combed.learnt);
+        let learnt = combed.learnt.or_else(|| ordinary.is_none().then(|| taught_peer(line, &combed)).flatten());
+        evidence.add(combed.comb, learnt);
         if stuck {
             let fan_out = self.shared.memory().may_fan_out(key, facts, Suspicion::CombStuck, &self.shared.plan.mtu);
             if let FanOut::Carry(known) = fan_out {
@@ -418,6 +419,13 @@ fn explains(examined: &Examined) -> bool {
         Examined::Known(known) => known.outcome.is_hole(),
         Examined::KnownBlocked => true,
     }
+}
+
+/// The path MTU that ICMP taught the peer while it answered on `line`: what it sent there was cut to that size, and to the
+/// connection after it, which sent the comb, it announced no more.
+fn taught_peer(line: &Line, Combed { comb, .. }: &Combed) -> Option<u32> {
+    let shrunk = comb.natural && comb.ending == CombEnding::Done && comb.widest < line.widest_out();
+    (shrunk && line.seen() == Some(comb.widest)).then_some(comb.widest)
 }
 
 fn is_broken(combed: &Combed) -> bool {
