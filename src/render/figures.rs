@@ -107,10 +107,11 @@ pub(super) fn total_ms(target: &TargetReport) -> Option<f64> {
     Some(target.resolve.elapsed_ms.as_f64() + slowest)
 }
 
-/// The largest packet proven outwards, in bytes, on the way to that address which passes least; `None` when none was
-/// measured.
+/// The largest packet that passes, in bytes, on the way to or from that address which passes least: what is proven
+/// outwards, and beside a hole inwards what is proven there too. `None` when none was measured.
 pub(super) fn path_mtu(target: &TargetReport) -> Option<u32> {
-    target.addresses.iter().filter_map(|address| address.record.mtu.as_ref()?.out_ok).min()
+    let records = target.addresses.iter().filter_map(|address| address.record.mtu.as_ref());
+    records.flat_map(|mtu| [mtu.out_ok, mtu.in_ok]).flatten().min()
 }
 
 /// Milliseconds as a bare number with the digits that matter: `0.41`, `41.2`, `412`.

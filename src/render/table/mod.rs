@@ -195,7 +195,7 @@ fn target(page: &mut Page<'_>, report: &TargetReport, columns: &Columns) {
     page.line(&row);
 }
 
-/// What passes outwards; in the verdict's colour where more than that vanishes.
+/// What passes; in the verdict's colour where more than that vanishes.
 fn path_mtu(report: &TargetReport, wide: usize, glyphs: Glyphs) -> Span {
     let fails =
         report.addresses.iter().any(|address| address.stage == Some(Stage::Mtu) && !figures::is_live(address.verdict));
