@@ -124,6 +124,14 @@ fn a_hole_below_the_small_packets_leaves_the_way_out_unknown() {
 }
 
 #[test]
+fn a_peer_that_icmp_taught_bears_witness_to_the_way_out() {
+    // ICMP reaches the peer alone: after the first comb it announces 1,400 bytes, and nothing larger can be tried.
+    let combs = [vec![stuck(9_001, 1_400, 1_492, true)], fine_out(1_400)].concat();
+    let hole = MtuOutcome::BlackholeOut;
+    check(&evidence(9_001, fine_in(1_400, 1_400), combs), hole, (Some(1_400), Some(1_492)), Some(1_400), None);
+}
+
+#[test]
 fn the_kernels_own_mtu_probing_fools_nobody() {
     let mut rescued = evidence(9_001, hole_in(9_001, 1_397, &[1_402]), fine_out(9_001));
     rescued.arrivals.push(arrival(9_001, true, Ending::DoneLate, 1_064));
