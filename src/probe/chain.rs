@@ -100,7 +100,7 @@ impl<'a> Chain<'a> {
         };
         match secured {
             Some(secured) => self.with_session(&measuring, secured, examined).await,
-            None => self.without_session(&measuring, examined),
+            None => self.without_session(&measuring, &line, examined),
         }
         Some(())
     }
@@ -244,9 +244,18 @@ impl<'a> Chain<'a> {
     }
 
     /// No session came about: what the examination found is all there is.
-    fn without_session(&mut self, measuring: &Measuring, examined: Option<Examined>) {
+    fn without_session(&mut self, measuring: &Measuring, line: &Line, examined: Option<Examined>) {
         match examined {
-            Some(Examined::Anew(diagnosis)) => {
+            Some(Examined::Anew(mut diagnosis)) => {
+                let timed_out =
+                    self.record.tls.as_ref().is_some_and(|tls| tls.outcome.cause() == Some(Cause::TlsTimeout));
+                let heard = line.look().is_ok_and(|info| info.may_send && info.unacked == 0);
+                let arrivals = &mut diagnosis.evidence.arrivals;
+                let narrower = |other: &mtu::Arrival| other.natural && other.allowed < line.widest_in();
+                if timed_out && heard && arrivals.iter().any(narrower) {
+                    // All its time did not help it, and the others could not carry what it could.
+                    arrivals.push(record::arrival(line, Ending::StalledIn));
+                }
                 let suspicion = diagnosis.stalled.then_some(Suspicion::HandshakeStalled);
                 self.conclude(measuring, &diagnosis.evidence, suspicion);
             }

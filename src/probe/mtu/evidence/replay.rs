@@ -132,6 +132,16 @@ fn a_peer_that_icmp_taught_bears_witness_to_the_way_out() {
 }
 
 #[test]
+fn what_icmp_taught_this_side_bears_witness_to_the_way_in() {
+    // ICMP reaches this side alone: its own hello teaches it 1,400 bytes, and it announces no more from then on.
+    let stalled = arrival(9_001, true, Ending::StalledIn, None);
+    let arrivals = [vec![stalled], fine_in(1_400, 1_400)].concat();
+    let told = Evidence { learnt: Some(1_400), ..evidence(9_001, arrivals, fine_out(1_400)) };
+    let reading = read(&told);
+    assert_eq!((reading.outcome, reading.in_ok), (MtuOutcome::BlackholeIn, Some(1_400)), "{reading:?}");
+}
+
+#[test]
 fn the_kernels_own_mtu_probing_fools_nobody() {
     let mut rescued = evidence(9_001, hole_in(9_001, 1_397, &[1_402]), fine_out(9_001));
     rescued.arrivals.push(arrival(9_001, true, Ending::DoneLate, 1_064));
