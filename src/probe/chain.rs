@@ -112,7 +112,7 @@ impl<'a> Chain<'a> {
         };
         match secured {
             Some(secured) => self.with_session(&measuring, secured, examined).await,
-            None => self.without_session(&measuring, examined),
+            None => self.without_session(&measuring, &line, examined),
         }
         Some(())
     }
@@ -299,9 +299,18 @@ impl<'a> Chain<'a> {
     }
 
     /// No session came about: what the examination found is all there is.
-    fn without_session(&mut self, measuring: &Measuring, examined: Option<Examined>) {
+    fn without_session(&mut self, measuring: &Measuring, line: &Line, examined: Option<Examined>) {
         match examined {
-            Some(Examined::Anew(diagnosis)) => {
+            Some(Examined::Anew(mut diagnosis)) => {
+                let timed_out =
+                    self.record.tls.as_ref().is_some_and(|tls| tls.outcome.cause() == Some(Cause::TlsTimeout));
+                let heard = line.look().is_ok_and(|info| info.may_send && info.unacked == 0);
+                let arrivals = &mut diagnosis.evidence.arrivals;
+                let narrower = |other: &mtu::Arrival| other.natural && other.allowed < line.widest_in();
+                if timed_out && heard && arrivals.iter().any(narrower) {
+                    // All its time did not help it, and the others could not carry what it could.
+                    arrivals.push(record::arrival(line, Ending::StalledIn));
+                }
                 let suspicion = diagnosis.stalled.then_some(Suspicion::HandshakeStalled);
                 self.conclude(measuring, &diagnosis.evidence, suspicion);
             }
@@ -396,7 +405,8 @@ impl<'a> Chain<'a> {
             combed = site.comb(Shape::Natural, &packets).await;
         }
         let stuck = matches!(combed.comb.ending, CombEnding::Stuck { .. });
-        evidence.add(combed.comb, combed.learnt);
+        let learnt = combed.learnt.or_else(|| ordinary.is_none().then(|| taught_peer(line, &combed)).flatten());
+        evidence.add(combed.comb, learnt);
         if stuck {
             let fan_out = self.shared.memory().may_fan_out(key, facts, Suspicion::CombStuck, &self.shared.plan.mtu);
             if let FanOut::Carry(known) = fan_out {
@@ -482,6 +492,13 @@ fn is_answered(examined: &Examined) -> bool {
         Examined::Anew(diagnosis) => diagnosis.evidence.arrivals.iter().any(|arrival| arrival.ending == Ending::Done),
         Examined::Known(_) | Examined::KnownBlocked => false,
     }
+}
+
+/// The path MTU that ICMP taught the peer while it answered on `line`: what it sent there was cut to that size, and to the
+/// connection after it, which sent the comb, it announced no more.
+fn taught_peer(line: &Line, Combed { comb, .. }: &Combed) -> Option<u32> {
+    let shrunk = comb.natural && comb.ending == CombEnding::Done && comb.widest < line.widest_out();
+    (shrunk && line.seen() == Some(comb.widest)).then_some(comb.widest)
 }
 
 fn is_broken(combed: &Combed) -> bool {

@@ -20,7 +20,8 @@ pub(super) fn look(arrivals: &[Arrival]) -> Way {
     let control = arrivals.iter().any(|arrival| arrival.ending == Ending::Done);
     let natural = |ending: &Ending| arrivals.iter().any(|arrival| arrival.natural && arrival.ending == *ending);
     let passes = (natural(&Ending::Done) || natural(&Ending::DoneLate)) && way.failed == 0;
-    way.sight = if way.failed >= AGREE && natural_stalled && control {
+    let witnesses = way.failed + usize::from(is_avoided(arrivals, way.fails));
+    way.sight = if witnesses >= AGREE && natural_stalled && control && !is_mixed(&way) {
         Sight::Hole
     } else if passes && way.contradicted < AGREE {
         Sight::Fine
@@ -28,6 +29,19 @@ pub(super) fn look(arrivals: &[Arrival]) -> Way {
         Sight::Unclear(reason(arrivals, &way, natural_stalled))
     };
     way
+}
+
+/// Whether later connections did not even let the peer try the size that failed: ICMP reaches this side alone, and what it
+/// taught limits what is announced from then on. That is a second witness, and there is no other.
+fn is_avoided(arrivals: &[Arrival], fails: Option<u32>) -> bool {
+    let done = |arrival: &Arrival| arrival.natural && arrival.ending == Ending::Done;
+    fails.is_some_and(|fails| arrivals.iter().any(|arrival| done(arrival) && arrival.allowed < fails))
+}
+
+/// Whether as many handshakes stalled at sizes that pass as at larger ones: what stalls then is some of the connections,
+/// whatever their sizes (one of the targets behind a balancer is mute), and the largest size stalls with them.
+pub(super) const fn is_mixed(way: &Way) -> bool {
+    way.contradicted >= AGREE && way.contradicted >= way.failed
 }
 
 /// Whether any handshake was completed.
@@ -76,7 +90,7 @@ fn reason(arrivals: &[Arrival], way: &Way, natural_stalled: bool) -> String {
     if way.contradicted >= AGREE {
         return mixed(arrivals, way.contradicted);
     }
-    if way.failed >= AGREE && natural_stalled {
+    if way.failed >= AGREE && natural_stalled && !is_mixed(way) {
         return "the server is slow: even handshakes with small packets were late, so a stall proves nothing"
             .to_owned();
     }

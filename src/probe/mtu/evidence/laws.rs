@@ -140,14 +140,17 @@ proptest! {
         if let Some(fails) = reading.in_fails {
             let stalls: Vec<_> = evidence.arrivals.iter()
                 .filter(|one| one.ending == Ending::StalledIn && one.allowed >= fails).collect();
-            prop_assert!(stalls.len() >= 2 && stalls.iter().any(|one| one.natural));
+            let avoided = evidence.arrivals.iter().any(|one| one.natural && one.ending == Ending::Done);
+            prop_assert!(stalls.len() >= 2 || (stalls.len() == 1 && avoided));
+            prop_assert!(stalls.iter().any(|one| one.natural));
             prop_assert!(evidence.arrivals.iter().any(|one| one.ending == Ending::Done && one.allowed < fails));
             prop_assert!(!evidence.arrivals.iter().any(|one| one.ending == Ending::Done && one.allowed >= fails));
         }
         if let Some(fails) = reading.out_fails {
             let agree = evidence.combs.iter()
                 .filter(|one| matches!(one.ending, CombEnding::Stuck { at, proof: true } if at >= fails)).count();
-            prop_assert!(agree >= 2);
+            let avoided = evidence.combs.iter().any(|one| one.natural && one.ending == CombEnding::Done);
+            prop_assert!(agree >= 2 || (agree == 1 && avoided));
             prop_assert!(!evidence.combs.iter().any(|one| one.ending == CombEnding::Done && one.widest >= fails));
         }
     }
@@ -161,7 +164,9 @@ proptest! {
         if !stalls.is_empty() {
             // What it saw arrive stays known.
             index.get_mut(&mut stalls).ending = Ending::Other("forgotten".to_owned());
-            prop_assert!(badness(read(&without).outcome) <= before);
+            // Two at sizes that pass may be what speaks against a hole.
+            let mixed = evidence.inbound().contradicted >= 2;
+            prop_assert!(mixed || badness(read(&without).outcome) <= before);
         }
         let mut without = evidence;
         let stuck = without.combs.iter_mut().filter(|one| matches!(one.ending, CombEnding::Stuck { .. }));

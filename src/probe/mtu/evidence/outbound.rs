@@ -17,7 +17,7 @@ pub(super) fn look(combs: &[Comb]) -> Way {
         sight: Sight::Fine,
     };
     let passes = combs.iter().filter(done).any(|comb| comb.natural) && way.failed == 0;
-    way.sight = if way.failed >= AGREE {
+    way.sight = if way.failed >= AGREE || (way.failed > 0 && is_avoided(combs, way.fails)) {
         Sight::Hole
     } else if passes && way.contradicted < AGREE {
         Sight::Fine
@@ -25,6 +25,15 @@ pub(super) fn look(combs: &[Comb]) -> Way {
         Sight::Unclear(reason(combs, &way))
     };
     way
+}
+
+/// Whether later connections could not even try the size that failed: ICMP reaches the peer alone, its own packets taught
+/// it the path's size, and it announces no more than that from then on. That is a second witness, and there is no other.
+fn is_avoided(combs: &[Comb], fails: Option<u32>) -> bool {
+    let Some(fails) = fails else { return false };
+    let natural = || combs.iter().filter(|comb| comb.natural);
+    natural().any(|comb| stuck(comb) == Some(fails))
+        && natural().any(|comb| comb.ending == CombEnding::Done && comb.widest < fails)
 }
 
 /// The largest size that a comb proves: a finished one passed whole unless it says less.

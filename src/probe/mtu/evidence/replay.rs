@@ -124,6 +124,24 @@ fn a_hole_below_the_small_packets_leaves_the_way_out_unknown() {
 }
 
 #[test]
+fn a_peer_that_icmp_taught_bears_witness_to_the_way_out() {
+    // ICMP reaches the peer alone: after the first comb it announces 1,400 bytes, and nothing larger can be tried.
+    let combs = [vec![stuck(9_001, 1_400, 1_492, true)], fine_out(1_400)].concat();
+    let hole = MtuOutcome::BlackholeOut;
+    check(&evidence(9_001, fine_in(1_400, 1_400), combs), hole, (Some(1_400), Some(1_492)), Some(1_400), None);
+}
+
+#[test]
+fn what_icmp_taught_this_side_bears_witness_to_the_way_in() {
+    // ICMP reaches this side alone: its own hello teaches it 1,400 bytes, and it announces no more from then on.
+    let stalled = arrival(9_001, true, Ending::StalledIn, None);
+    let arrivals = [vec![stalled], fine_in(1_400, 1_400)].concat();
+    let told = Evidence { learnt: Some(1_400), ..evidence(9_001, arrivals, fine_out(1_400)) };
+    let reading = read(&told);
+    assert_eq!((reading.outcome, reading.in_ok), (MtuOutcome::BlackholeIn, Some(1_400)), "{reading:?}");
+}
+
+#[test]
 fn the_kernels_own_mtu_probing_fools_nobody() {
     let mut rescued = evidence(9_001, hole_in(9_001, 1_397, &[1_402]), fine_out(9_001));
     rescued.arrivals.push(arrival(9_001, true, Ending::DoneLate, 1_064));
@@ -159,6 +177,13 @@ fn what_is_not_about_size() {
     let mut small = hole_in(9_001, 576, &[1_500]);
     small.push(arrival(1_280, false, Ending::Done, 853));
     says(small, fine_out(9_001), "inwards: mixed");
+    // One of two targets behind a balancer is mute: half the connections stall, whatever their sizes.
+    let mut half = hole_in(1_500, 1_492, &[1_300, 1_402, 1_446]);
+    says(half.clone(), fine_out(1_500), "inwards: mixed: 3 of 4 handshakes");
+    // A hole close to the link's MTU, and one handshake that met with loss.
+    half.truncate(3);
+    half.extend(hole_in(1_500, 1_492, &[]));
+    assert_eq!(read(&evidence(1_500, half, fine_out(1_500))).outcome, MtuOutcome::BlackholeIn);
     let mut slow = hole_in(9_001, 576, &[4_000]);
     slow.iter_mut().filter(|one| one.ending == Ending::Done).for_each(|one| one.ending = Ending::DoneLate);
     says(slow, fine_out(9_001), "the server is slow");
