@@ -3,6 +3,7 @@
 //! Where all is well, one connection does everything: handshake, question, comb. A handshake that stands still is
 //! examined while it is still given its time; what the examination finds may end it.
 
+mod hello;
 mod record;
 
 use std::{
@@ -26,7 +27,7 @@ use super::{
     http::{self, After, HttpNotes, Reuse},
     line::{Line, Side, Tap},
     mtu::{
-        self, Channel, CombEnding, Combed, Diagnosis, Due, Ending, Evidence, Facts, FanOut, Key, Memory, Site,
+        self, Arrival, Channel, CombEnding, Combed, Diagnosis, Due, Ending, Evidence, Facts, FanOut, Key, Memory, Site,
         Suspicion,
     },
     tls::{self, Hello, Secured, TlsNotes},
@@ -34,7 +35,7 @@ use super::{
 };
 use crate::model::{
     cause::Cause,
-    observation::{AddressRecord, LargeHello, MtuOutcome, MtuRecord, TlsRecord},
+    observation::{AddressRecord, LargeHello, MtuOutcome, MtuRecord},
     plan::MtuMode,
     target::{Expect, Target},
     units::{Millis, Timestamp},
@@ -104,6 +105,8 @@ impl<'a> Chain<'a> {
         };
 
         let (ordinary, mut examined) = self.watched_handshake(&line, &measuring).await;
+        let stalled = line.look().is_ok_and(|info| info.may_send && info.unacked == 0);
+        let stalled = stalled.then(|| record::arrival(&line, Ending::StalledIn));
         // Where the handshake failed, this closes its connection before another is opened.
         drop(line);
         let secured = match ordinary {
@@ -112,7 +115,7 @@ impl<'a> Chain<'a> {
         };
         match secured {
             Some(secured) => self.with_session(&measuring, secured, examined).await,
-            None => self.without_session(&measuring, &line, examined),
+            None => self.without_session(&measuring, stalled, examined),
         }
         Some(())
     }
@@ -253,63 +256,17 @@ impl<'a> Chain<'a> {
         (secured, examined)
     }
 
-    /// A session with a small hello, where it is known (or an abrupt end lets suspect) that large ones do not pass.
-    async fn with_small_hello(
-        &mut self,
-        measuring: &Measuring,
-        examined: &mut Option<Examined>,
-    ) -> Option<Secured<Tap>> {
-        let Measuring { site, key, facts } = measuring;
-        let shared = self.shared;
-        let failed = self.record.tls.as_ref()?;
-        let suspicious = shared.plan.mtu.mode == MtuMode::Full && shared.tls.says_large_hello();
-        if examined.is_none() && suspicious && is_abrupt(failed) {
-            site.begin();
-            let evidence = Evidence { link_mtu: facts.link_mtu, learnt: facts.learnt, ..Evidence::default() };
-            *examined = Some(if shared.memory().remembers_blocked(key, facts, &shared.plan.mtu) {
-                Examined::KnownBlocked
-            } else {
-                Examined::Anew(Box::pin(mtu::hello(site, evidence)).await)
-            });
-        }
-        let (proven, end) = match examined.as_ref()? {
-            Examined::Anew(diagnosis) => (true, diagnosis.blocked.clone()?),
-            Examined::KnownBlocked => (false, "not answered, as before".to_owned()),
-            Examined::Known(_) => return None,
-        };
-        let large = self.record.tls.take()?;
-        let mut connected = None;
-        let notes = ConnectNotes::new(self.peer);
-        let opened = self.trail.step(&mut connected, shared.plan.limits.connect, notes, connect::open).await;
-        let secured = match opened {
-            Some(opened) => self.handshake(&Arc::new(Line::new(opened)), Hello::Small, &Turn::default()).await,
-            None => None,
-        };
-        match self.record.tls.take() {
-            // What the certificate is like can be said, even where it is bad.
-            Some(small) if secured.is_some() || small.chain_bytes.is_some() => {
-                self.record.tls = Some(blocked(&large, small, &end));
-                if proven {
-                    self.note_hello(measuring, LargeHello::Blocked);
-                }
-            }
-            _ => self.record.tls = Some(large),
-        }
-        secured
-    }
-
     /// No session came about: what the examination found is all there is.
-    fn without_session(&mut self, measuring: &Measuring, line: &Line, examined: Option<Examined>) {
+    fn without_session(&mut self, measuring: &Measuring, stalled: Option<Arrival>, examined: Option<Examined>) {
         match examined {
             Some(Examined::Anew(mut diagnosis)) => {
                 let timed_out =
                     self.record.tls.as_ref().is_some_and(|tls| tls.outcome.cause() == Some(Cause::TlsTimeout));
-                let heard = line.look().is_ok_and(|info| info.may_send && info.unacked == 0);
                 let arrivals = &mut diagnosis.evidence.arrivals;
-                let narrower = |other: &mtu::Arrival| other.natural && other.allowed < line.widest_in();
-                if timed_out && heard && arrivals.iter().any(narrower) {
-                    // All its time did not help it, and the others could not carry what it could.
-                    arrivals.push(record::arrival(line, Ending::StalledIn));
+                let narrower = |first: &Arrival| arrivals.iter().any(|a| a.natural && a.allowed < first.allowed);
+                // All its time did not help it, and the others could not carry what it could.
+                if let Some(first) = stalled.filter(|first| timed_out && narrower(first)) {
+                    arrivals.push(first);
                 }
                 let suspicion = diagnosis.stalled.then_some(Suspicion::HandshakeStalled);
                 self.conclude(measuring, &diagnosis.evidence, suspicion);
@@ -414,6 +371,10 @@ impl<'a> Chain<'a> {
                 return;
             }
             suspicion = Some(Suspicion::CombStuck);
+            if let Some(tls) = &self.record.tls {
+                // Nobody else measured how long this server thinks.
+                site.expect(Duration::from_secs_f64(tls.elapsed_ms.as_f64().max(0.0) / 1000.0));
+            }
             evidence = Box::pin(mtu::comb(site, evidence)).await.evidence;
             // What was stuck may have got through meanwhile: then it was loss.
             if let Some(again) = ordinary.as_ref().and_then(Channel::again) {
@@ -439,13 +400,6 @@ impl<'a> Chain<'a> {
         self.record.mtu = Some(record);
     }
 
-    fn note_hello(&mut self, measuring: &Measuring, hello: LargeHello) {
-        if let Some(record) = &mut self.record.tls {
-            record.large_hello = hello;
-        }
-        self.shared.memory().store_hello(&measuring.key, &measuring.facts, hello);
-    }
-
     fn now(&self) -> Timestamp {
         Timestamp::new(self.shared.clock.now())
     }
@@ -456,23 +410,6 @@ impl Shared {
     pub(super) fn memory(&self) -> MutexGuard<'_, Memory> {
         // A panic elsewhere cannot leave it half-written: each call changes one address's entry.
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The record of a handshake with a small hello, where the large one of `large` met its `end`.
-fn blocked(large: &TlsRecord, small: TlsRecord, end: &str) -> TlsRecord {
-    let bytes = |record: &TlsRecord| record.hello_bytes.unwrap_or_default();
-    let said = format!(
-        "a ClientHello of {} bytes (X25519MLKEM768) is {end}; one of {} bytes passes",
-        bytes(large),
-        bytes(&small)
-    );
-    TlsRecord {
-        large_hello: LargeHello::Blocked,
-        small_hello_bytes: small.hello_bytes,
-        hello_bytes: large.hello_bytes,
-        detail: Some(small.detail.map_or_else(|| said.clone(), |detail| format!("{detail}; {said}"))),
-        ..small
     }
 }
 
@@ -503,11 +440,6 @@ fn taught_peer(line: &Line, Combed { comb, .. }: &Combed) -> Option<u32> {
 
 fn is_broken(combed: &Combed) -> bool {
     matches!(combed.comb.ending, CombEnding::Broken(_))
-}
-
-/// The peer, or somebody on the way, ended the handshake as if it disliked the hello.
-fn is_abrupt(record: &TlsRecord) -> bool {
-    matches!(record.outcome.cause(), Some(Cause::TlsReset | Cause::TlsClosed | Cause::TlsProtocol))
 }
 
 /// A handshake that makes no progress for that long (and four round trips) is examined. Below it lie a lost packet on a

@@ -35,7 +35,7 @@ impl Diagnosis {
     pub(in crate::probe) fn got_through(&mut self, late: Arrival) {
         self.blocked = None;
         let arrivals = &mut self.evidence.arrivals;
-        if arrivals.first().is_some_and(|first| first.natural && is_stall(&first.ending)) {
+        if arrivals.first().is_some_and(|first| first.natural && first.ending.is_stall()) {
             arrivals.remove(0);
         }
         arrivals.push(late);
@@ -62,7 +62,13 @@ pub(in crate::probe) async fn handshake(site: &Arc<Site>, evidence: Evidence) ->
 
 /// The ordinary hello was refused at once: by the server, or by somebody who dislikes its size.
 pub(in crate::probe) async fn hello(site: &Arc<Site>, evidence: Evidence) -> Diagnosis {
-    first_look(site, evidence, JoinSet::new()).await
+    let diagnosis = first_look(site, evidence, JoinSet::new()).await;
+    let stalled = |arrival: &Arrival| arrival.natural && arrival.ending.is_stall();
+    if diagnosis.blocked.is_none() && diagnosis.evidence.arrivals.last().is_some_and(stalled) {
+        // The small one stands still where the large one was refused: that is another fault, and needs a control.
+        return handshake(site, diagnosis.evidence).await;
+    }
+    diagnosis
 }
 
 /// A small hello beside whatever `tasks` do, and what follows from it.
@@ -152,7 +158,7 @@ async fn open(site: &Arc<Site>, mut evidence: Evidence, mut channel: Channel) ->
     let blocked = match &one.ending {
         _ if done(&one) || done(&two) => None,
         Ending::Other(why) => Some(format!("answered by an end: {why}")),
-        ending if is_stall(ending) => Some("not answered".to_owned()),
+        ending if ending.is_stall() => Some("not answered".to_owned()),
         Ending::Done | Ending::DoneLate | Ending::StalledIn | Ending::StalledOut => None,
     };
     let stalled_in = [&one, &two].iter().all(|arrival| arrival.ending == Ending::StalledIn);
@@ -247,7 +253,10 @@ fn confirm(site: &Arc<Site>, tasks: &mut JoinSet<Seen>, found: Found, handshake:
 async fn explore(site: &Arc<Site>, evidence: &mut Evidence, mut tasks: JoinSet<Seen>, handshake: bool) {
     let (widest_out, widest_in) = site.widest;
     if handshake {
-        for size in ladder::first_rungs(widest_in) {
+        // What another address's sizes told already is not tried again.
+        let bracket = evidence.inbound_bracket();
+        let open = |size: &u32| bracket.is_none_or(|(ok, fails)| ok < *size && *size < fails);
+        for size in ladder::first_rungs(widest_in).into_iter().filter(open) {
             rung(site, &mut tasks, size);
         }
     }
@@ -334,10 +343,6 @@ async fn gather(site: &Arc<Site>, evidence: &mut Evidence, tasks: &mut JoinSet<S
             Err(_cancelled) => {}
         }
     }
-}
-
-fn is_stall(ending: &Ending) -> bool {
-    matches!(ending, Ending::StalledIn | Ending::StalledOut)
 }
 
 fn is_hole(evidence: &Evidence) -> bool {

@@ -173,7 +173,7 @@ impl Site {
     }
 
     /// A small handshake took that long: the others get a multiple of it, for a server that thinks before it answers.
-    pub(super) fn expect(&self, took: Duration) {
+    pub(in crate::probe) fn expect(&self, took: Duration) {
         self.took.store(millis(took), Ordering::Relaxed);
         self.patience.store(millis((took * 2 + GRACE).max(LEAST_PATIENCE)), Ordering::Relaxed);
     }
