@@ -243,6 +243,10 @@ impl<'a> Chain<'a> {
             let repeated = !Arc::ptr_eq(ended, line);
             if let Some(Examined::Anew(diagnosis)) = &mut examined {
                 if repeated {
+                    if ended.widest_in() < line.widest_in() && line.look().is_ok_and(|info| info.unacked == 0) {
+                        // The second was not allowed to carry what the first did: ICMP taught this side meanwhile.
+                        diagnosis.evidence.arrivals.push(record::arrival(line, Ending::StalledIn));
+                    }
                     diagnosis.evidence.arrivals.push(record::arrival(ended, Ending::Done));
                 } else {
                     diagnosis.got_through(record::arrival(ended, Ending::DoneLate));
