@@ -284,6 +284,21 @@ impl MtuOutcome {
     pub const fn is_hole(self) -> bool {
         matches!(self, Self::BlackholeOut | Self::BlackholeIn | Self::BlackholeBoth)
     }
+
+    /// The outcome's name as in the report.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Clamped => "clamped",
+            Self::ReliesOnIcmp => "relies-on-icmp",
+            Self::BlackholeOut => "blackhole-out",
+            Self::BlackholeIn => "blackhole-in",
+            Self::BlackholeBoth => "blackhole-both",
+            Self::Inconclusive => "inconclusive",
+            Self::NotTried => "not-tried",
+        }
+    }
 }
 
 /// One path-MTU measurement; sizes are IP packets in bytes.
@@ -410,4 +425,25 @@ pub struct Observation {
     pub proxy: Option<ProxyRecord>,
     /// Limits of our own (descriptors, ports, buffers) that spoilt a measurement: a host problem, never the target's.
     pub exhausted: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::MtuOutcome;
+
+    #[test]
+    fn an_outcome_is_called_as_the_report_spells_it() {
+        for outcome in [
+            MtuOutcome::Ok,
+            MtuOutcome::Clamped,
+            MtuOutcome::ReliesOnIcmp,
+            MtuOutcome::BlackholeOut,
+            MtuOutcome::BlackholeIn,
+            MtuOutcome::BlackholeBoth,
+            MtuOutcome::Inconclusive,
+            MtuOutcome::NotTried,
+        ] {
+            assert_eq!(serde_json::to_value(outcome).expect("JSON"), outcome.as_str());
+        }
+    }
 }

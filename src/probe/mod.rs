@@ -246,14 +246,16 @@ fn log_stages(target: &Target, record: &AddressRecord) {
         record.tls.as_ref().map(|stage| ("tls", stage.outcome, stage.elapsed_ms)),
         record.http.as_ref().map(|stage| ("http", stage.outcome, stage.elapsed_ms)),
     ];
-    if let Some(mtu) = &record.mtu {
-        tracing::debug!(
-            outcome = ?mtu.outcome, out = ?mtu.out_ok, in_seen = ?mtu.in_seen, connections = mtu.connections,
-            ms = %mtu.elapsed_ms, "{} {} mtu", target.name, record.address
-        );
-    }
     for (stage, outcome, elapsed) in stages.into_iter().flatten() {
         tracing::debug!(outcome = ending(outcome), ms = %elapsed, "{} {} {stage}", target.name, record.address);
+    }
+    if let Some(mtu) = &record.mtu {
+        let size = |size: Option<u32>| size.map_or_else(|| "-".to_owned(), |size| size.to_string());
+        tracing::debug!(
+            outcome = mtu.outcome.as_str(), ms = %mtu.elapsed_ms, connections = mtu.connections,
+            "{} {} mtu out={}..{} in={}..{} in_seen={}", target.name, record.address, size(mtu.out_ok),
+            size(mtu.out_fails), size(mtu.in_ok), size(mtu.in_fails), size(mtu.in_seen)
+        );
     }
 }
 

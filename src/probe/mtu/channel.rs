@@ -142,7 +142,8 @@ impl Channel {
     }
 
     async fn watch(&mut self, end: Instant) -> Combed {
-        let mut pause = FIRST_PAUSE;
+        // Nothing can be acknowledged sooner than after a round trip.
+        let mut pause = self.line.look().map_or(FIRST_PAUSE, |info| info.rtt.max(FIRST_PAUSE));
         let mut stuck_since = None;
         loop {
             let Some(sent) = &self.sent else { return self.lost(&io::ErrorKind::NotConnected.into()) };
@@ -166,7 +167,7 @@ impl Channel {
                 tracing::trace!(%error, "while a comb was waited for");
                 self.ended = true;
             }
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            pause = (pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
         }
     }
 
