@@ -30,7 +30,8 @@ soak 100 4 mtu-loss-20 large-hello-loss-20
 # right.
 soak 50 4 mtu-loss-5-out mtu-loss-5-in mtu-loss-5-both
 soak 50 4 large-hello-dropped large-hello-reset
-holes=$(cd tests/lab/scenarios && ls mtu-out-*.toml mtu-in-*.toml mtu-both-*.toml)
+# Where ICMP reaches one side only, a witness closes the other side's way: those are played in the lab's own run.
+holes=$(cd tests/lab/scenarios && ls mtu-out-*.toml mtu-in-*.toml mtu-both-*.toml | grep -v -- -icmp-)
 # shellcheck disable=SC2086  # one word a scenario
 soak 50 2 ${holes//.toml/}
 tests/lab/lab bench --runs 51 --bin "$bin" || failed=1
