@@ -300,7 +300,10 @@ const ERRORS: &[Entry] = &[
 mod tests {
     use std::net::SocketAddr;
 
-    use rustix::io::Errno;
+    use rustix::{
+        io::Errno,
+        net::sockopt::{self, Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery},
+    };
     use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
     use super::{ConnectNotes, ERRORS, Meaning, Source, meaning, name, open, said, source, stop};
@@ -316,6 +319,21 @@ mod tests {
 
     fn peer(text: &str) -> SocketAddr {
         text.parse().expect("an address")
+    }
+
+    /// In fragments everything would pass, whatever the sysctl `ip_no_pmtu_disc` says.
+    #[tokio::test]
+    async fn no_packet_is_ever_sent_in_fragments() {
+        for any in ["127.0.0.1:0", "[::1]:0"] {
+            let listener = TcpListener::bind(any).await.expect("a port");
+            let peer = listener.local_addr().expect("an address");
+            let stream = open(&mut ConnectNotes::new(peer)).await.expect("open");
+            if peer.is_ipv4() {
+                assert_eq!(sockopt::ip_mtu_discover(&stream).expect("set"), Ipv4PathMtuDiscovery::DO);
+            } else {
+                assert_eq!(sockopt::ipv6_mtu_discover(&stream).expect("set"), Ipv6PathMtuDiscovery::DO);
+            }
+        }
     }
 
     #[test]
