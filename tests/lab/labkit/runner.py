@@ -120,7 +120,7 @@ def _matches(lab, pattern, text):
     return re.search(lab.scenario.substitute(pattern), text, re.MULTILINE)
 
 
-def _probe(lab, binary, outcome, reports=None, expected=None):
+def _probe(lab, binary, outcome, reports=None, expected=None, crowded=True):
     expected = lab.scenario["expect"] if expected is None else expected
     if not lab.scenario["path"]["learnt"]:
         lab.forget_paths()  # the witnesses and the round before have taught the kernels
@@ -132,7 +132,7 @@ def _probe(lab, binary, outcome, reports=None, expected=None):
     if reports and report is not None:
         (reports / f"{outcome.name}.json").write_text(done.stdout)
     outcome.got = _summary(done.returncode, report)
-    outcome.problems += expect.differences(expected, report, done.returncode, outcome.wall_ms)
+    outcome.problems += expect.differences(expected, report, done.returncode, outcome.wall_ms, crowded)
     outcome.problems += expect.wrong_words(expected, stdout=done.stdout, stderr=done.stderr)
     if outcome.problems:
         outcome.report = done.stdout + done.stderr
@@ -238,8 +238,8 @@ def _repeat(name, lab_id, numbers, options):
         lab.up(scenario)
         for number in numbers:
             outcome = Outcome(name, "", "", 0, [])
-            _probe(lab, options.bin, outcome)
-            wrong = expect.differences(verdict_alone, outcome.parsed, outcome.code, outcome.wall_ms)
+            _probe(lab, options.bin, outcome, crowded=False)
+            wrong = expect.differences(verdict_alone, outcome.parsed, outcome.code, outcome.wall_ms, crowded=False)
             tally.append((outcome, not wrong))
             if options.reports and (outcome.problems or _is_unclear(outcome.parsed)):
                 (options.reports / f"{name}.{number}.json").write_text(outcome.report or json.dumps(outcome.parsed))
