@@ -15,7 +15,10 @@ pub mod model;
 pub mod catalog;
 
 pub mod classify;
+pub mod disk;
+pub mod history;
 pub mod judge;
+pub mod metric;
 pub mod sys;
 
 pub mod config;
@@ -25,6 +28,8 @@ pub mod render;
 pub mod plan;
 
 pub mod probe;
+
+pub mod deliver;
 
 pub mod round;
 

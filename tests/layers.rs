@@ -15,13 +15,33 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("classify", &["model", "catalog"]),
     ("judge", &["model", "catalog", "classify"]),
     ("sys", &["model", "catalog"]),
+    ("metric", &["model"]),
+    ("disk", &[]),
+    ("history", &["model"]),
     ("config", &["model", "catalog"]),
     ("host", &["model", "catalog", "sys"]),
     ("render", &["model", "catalog"]),
-    ("plan", &["model", "catalog", "classify", "config"]),
+    ("plan", &["model", "catalog", "classify", "config", "metric"]),
     ("probe", &["model", "catalog", "classify", "sys"]),
+    ("schedule", &["model"]),
+    ("alarms", &["model", "catalog", "metric"]),
+    ("deliver", &["model", "disk", "metric", "schedule", "sys", "probe"]),
+    ("sink", &["model", "render", "disk", "sys"]),
     ("round", &["model", "catalog", "config", "host", "plan", "probe", "judge"]),
-    ("cli", &["model", "catalog", "config", "host", "plan", "probe", "judge", "render", "round", "sys"]),
+    (
+        "daemon",
+        &[
+            "model", "catalog", "disk", "metric", "history", "schedule", "sys", "config", "host", "render", "plan",
+            "probe", "judge", "deliver", "sink", "round",
+        ],
+    ),
+    (
+        "cli",
+        &[
+            "model", "alarms", "daemon", "deliver", "metric", "sink", "disk", "catalog", "config", "host", "plan",
+            "probe", "judge", "render", "round", "sys",
+        ],
+    ),
     ("main", &["cli"]),
 ];
 
@@ -34,22 +54,31 @@ const FENCES: &[(&str, &[&str])] = &[
     ("x509_parser", &["probe"]),
     ("httparse", &["probe"]),
     ("tokio::net", &["probe"]),
-    ("aws_config", &["host/imds"]),
+    ("aws_config", &["host/imds", "deliver/credentials"]),
     ("aws_smithy_http_client", &["host/imds"]),
-    ("aws_smithy_runtime_api", &["host/imds"]),
-    ("aws_smithy_types", &["host/imds"]),
-    ("aws_sdk_cloudwatch", &[]),
+    ("aws_smithy_runtime_api", &["host/imds", "deliver"]),
+    ("aws_smithy_types", &["host/imds", "deliver"]),
+    ("aws_smithy_async", &["deliver"]),
+    ("aws_credential_types", &["deliver"]),
+    ("aws_sdk_cloudwatch", &["deliver"]),
+    ("hyper", &["deliver"]),
+    ("hyper_util", &["deliver"]),
+    ("http_body_util", &["deliver"]),
+    ("postcard", &["deliver/spool"]),
+    ("crc32fast", &["deliver/spool"]),
+    ("systemd_journal_logger", &["sink/journal"]),
+    ("log", &["sink/journal"]),
     ("toml", &["config"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("clap_mangen", &["cli"]),
     ("libc", &["sys"]),
     ("unsafe", &["sys"]),
-    ("Timestamp::now", &["cli"]),
+    ("Timestamp::now", &["cli", "daemon", "deliver", "sink"]),
 ];
 
 /// Modules that decide: values in, values out.
-const PURE: &[&str] = &["model", "catalog", "classify", "judge", "render"];
+const PURE: &[&str] = &["model", "catalog", "classify", "judge", "metric", "history", "schedule", "alarms", "render"];
 
 /// What a module that decides must not name.
 const IMPURE: &[&str] =

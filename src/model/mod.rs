@@ -7,6 +7,7 @@ pub mod no_proxy;
 pub mod observation;
 pub mod plan;
 pub mod round;
+pub mod sample;
 pub mod target;
 pub mod units;
 pub mod verdict;

@@ -49,6 +49,19 @@ impl Timestamp {
         Self::new(OffsetDateTime::now_utc())
     }
 
+    /// Milliseconds since 1970 began.
+    #[must_use]
+    pub fn unix_millis(self) -> i64 {
+        // Every moment that the type can hold lies within some ten thousand years.
+        i64::try_from(self.0.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX)
+    }
+
+    /// The moment so many milliseconds after 1970 began; `None` beyond the year 9999.
+    #[must_use]
+    pub fn from_unix_millis(millis: i64) -> Option<Self> {
+        OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000).ok().map(Self::new)
+    }
+
     /// The moment as the `time` crate's type.
     #[must_use]
     pub const fn moment(self) -> OffsetDateTime {

@@ -1,0 +1,75 @@
+//! Carries samples to CloudWatch: they wait in the spool until CloudWatch has confirmed them, however long that takes.
+
+use std::{collections::BTreeMap, net::IpAddr, path::PathBuf};
+
+use crate::{
+    metric,
+    model::plan::{DnsPlan, Family},
+};
+
+/// Where credentials come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Credentials {
+    /// The environment, ECS, then IMDS: the first that has some.
+    #[default]
+    Auto,
+    /// The instance's role.
+    Imds,
+    /// `AWS_ACCESS_KEY_ID` and its siblings.
+    Environment,
+    /// The container's endpoint.
+    Ecs,
+}
+
+/// What of the config decides how datums are delivered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Which series there are.
+    pub metrics: metric::Settings,
+    /// Another endpoint than the region's own.
+    pub endpoint_url: Option<String>,
+    /// Use the FIPS endpoint.
+    pub fips: bool,
+    /// Use the dual-stack endpoint.
+    pub dual_stack: bool,
+    /// Where credentials come from.
+    pub credentials: Credentials,
+    /// The process's environment: credentials, and where IMDS is.
+    pub environment: BTreeMap<String, String>,
+    /// The spool's folder; `None`: memory only.
+    pub spool: Option<PathBuf>,
+    /// The spool's bound, in bytes.
+    pub spool_max_size: u64,
+    /// What spreads this host among the others: the instance's id, or what stands for it.
+    pub host: String,
+}
+
+/// What the latest round knows that helps a delivery.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Surroundings {
+    /// The region; `None`: nothing can be delivered yet.
+    pub region: Option<String>,
+    /// Who is asked for names.
+    pub dns: DnsPlan,
+    /// Families used.
+    pub family: Family,
+    /// This host's clock minus AWS's, in seconds, where it is known to be wrong.
+    pub clock_error_s: Option<f64>,
+    /// What the probe knows of the ways to endpoints.
+    pub ways: Vec<Way>,
+}
+
+/// What the probe knows of one address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// The host name that led there.
+    pub host: String,
+    /// The address.
+    pub address: IpAddr,
+    /// Whether it did all that was asked of it.
+    pub works: bool,
+    /// The largest packet that passes both ways, where larger ones vanish; `None` where nothing vanishes.
+    pub packet: Option<u32>,
+    /// Whether a large ClientHello is known not to pass.
+    pub small_hello: bool,
+}

@@ -1,0 +1,12 @@
+//! What becomes of a round in CloudWatch: which metrics there are, which series a config makes of them, what they cost,
+//! and the datums of one round. Pure: values in, values out.
+
+mod datum;
+mod settings;
+mod table;
+
+pub use self::{
+    datum::{Datum, Finite, Unit},
+    settings::{Detail, Settings},
+    table::{Dimension, METRICS, Metric, Name, Set},
+};
