@@ -67,7 +67,6 @@ const FENCES: &[(&str, &[&str])] = &[
     ("postcard", &["deliver/spool"]),
     ("crc32fast", &["deliver/spool"]),
     ("systemd_journal_logger", &["sink/journal"]),
-    ("log", &["sink/journal"]),
     ("toml", &["config"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
