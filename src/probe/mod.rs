@@ -2,6 +2,7 @@
 
 mod chain;
 mod connect;
+mod dial;
 pub mod hosts_file;
 #[doc(hidden)]
 pub mod http;
@@ -23,6 +24,7 @@ use std::{
 use time::OffsetDateTime;
 use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
 
+pub use self::dial::{Call, Dialer, Fault, Line, Security, Way};
 use self::{
     chain::Chain,
     hosts_file::{HostsFile, includes},
@@ -63,6 +65,12 @@ impl Prober {
     /// See [`ProbeError`].
     pub fn new(plan: &TlsPlan) -> Result<Self, ProbeError> {
         Ok(Self { tls: Arc::new(tls::Client::new(plan)?), memory: Arc::default() })
+    }
+
+    /// What opens connections for this program's own use, with this prober's trust store and TLS settings.
+    #[must_use]
+    pub fn dialer(&self) -> Dialer {
+        Dialer::new(Arc::clone(&self.tls))
     }
 
     /// One round over all targets of `plan`, side by side; ends by `deadline`. `done` is called with the number of
