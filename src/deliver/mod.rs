@@ -1,7 +1,13 @@
 //! Carries samples to CloudWatch: they wait in the spool until CloudWatch has confirmed them, however long that takes.
 
-use std::{collections::BTreeMap, net::IpAddr, path::PathBuf};
+mod client;
+mod connector;
+mod credentials;
+mod fault;
 
+use std::{collections::BTreeMap, path::PathBuf};
+
+pub use crate::probe::Way;
 use crate::{
     metric,
     model::plan::{DnsPlan, Family},
@@ -57,19 +63,4 @@ pub struct Surroundings {
     pub clock_error_s: Option<f64>,
     /// What the probe knows of the ways to endpoints.
     pub ways: Vec<Way>,
-}
-
-/// What the probe knows of one address.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Way {
-    /// The host name that led there.
-    pub host: String,
-    /// The address.
-    pub address: IpAddr,
-    /// Whether it did all that was asked of it.
-    pub works: bool,
-    /// The largest packet that passes both ways, where larger ones vanish; `None` where nothing vanishes.
-    pub packet: Option<u32>,
-    /// Whether a large ClientHello is known not to pass.
-    pub small_hello: bool,
 }
