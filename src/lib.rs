@@ -19,6 +19,7 @@ pub mod disk;
 pub mod history;
 pub mod judge;
 pub mod metric;
+pub mod schedule;
 pub mod sys;
 
 pub mod config;

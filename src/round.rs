@@ -9,6 +9,8 @@ use crate::{
     host::{self, Query},
     judge,
     model::{
+        host::HostFacts,
+        plan::Plan,
         round::{Round, SCHEMA_VERSION},
         units::{Millis, RoundId, Timestamp},
     },
@@ -46,6 +48,8 @@ pub enum RoundError {
 pub struct Finished {
     /// The report.
     pub round: Round,
+    /// What it was made by.
+    pub plan: Plan,
     /// Warnings for stderr or the journal.
     pub warnings: Vec<String>,
 }
@@ -62,25 +66,51 @@ pub async fn run(
     progress: &dyn Fn(Progress),
 ) -> Result<Finished, RoundError> {
     let start = Instant::now();
-    let budget = deadline(config, choice);
     // First, while every descriptor is still free: with none left the trust store would look unreadable.
     let prober = Prober::new(&plan::tls(config))?;
     progress(Progress::Discovering);
-    let facts = host::discover(&Query { timeout: query.timeout.min(budget / 2), ..query.clone() }).await;
+    let timeout = query.timeout.min(deadline(config, choice) / 2);
+    let facts = host::discover(&Query { timeout, ..query.clone() }).await;
+    let done = |done, targets| progress(Progress::Probing { done, targets });
+    Ok(of_facts(config, choice, &prober, facts, Clock { start, started }, &done).await?)
+}
+
+/// When a round began, by both clocks.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    /// By the monotonic one: the deadline counts from here.
+    pub start: Instant,
+    /// By the wall.
+    pub started: Timestamp,
+}
+
+/// The rest of a round on a host that is known already: plan, probe, judge. `done` is told how many targets of how many
+/// have finished.
+///
+/// # Errors
+/// Where it is not known what to probe.
+pub async fn of_facts(
+    config: &Config,
+    choice: &Choice,
+    prober: &Prober,
+    facts: HostFacts,
+    clock: Clock,
+    done: &dyn Fn(usize, usize),
+) -> Result<Finished, PlanError> {
     tracing::debug!(imds = ?facts.imds, region = ?facts.region, ms = %facts.elapsed_ms, "facts about this host");
+    let budget = deadline(config, choice);
     let Planned { plan, warnings } = plan::plan(config, choice, &facts)?;
     let targets = plan.targets.len();
-    progress(Progress::Probing { done: 0, targets });
-    let done = |done| progress(Progress::Probing { done, targets });
-    let observations =
-        prober.round(&plan, &facts.proxies, start + budget.saturating_sub(budget / RESERVE), &done).await;
-    let judgement = judge::judge(observations, facts, &plan, started);
+    done(0, targets);
+    let end = clock.start + budget.saturating_sub(budget / RESERVE);
+    let observations = prober.round(&plan, &facts.proxies, end, &|finished| done(finished, targets)).await;
+    let judgement = judge::judge(observations, facts, &plan, clock.started);
     let round = Round {
         schema_version: SCHEMA_VERSION,
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        round: RoundId::new(started, std::process::id()),
-        started_at: started,
-        elapsed_ms: Millis::from(start.elapsed()),
+        round: RoundId::new(clock.started, std::process::id()),
+        started_at: clock.started,
+        elapsed_ms: Millis::from(clock.start.elapsed()),
         verdict: judgement.verdict,
         host: judgement.host,
         findings: judgement.findings,
@@ -89,7 +119,7 @@ pub async fn run(
         last_failure: None,
         age_s: None,
     };
-    Ok(Finished { round, warnings })
+    Ok(Finished { round, plan, warnings })
 }
 
 /// The part of a round's time that is kept for judging and writing the report, so that these end in time as well.

@@ -36,7 +36,7 @@ pub(super) fn run(args: &OnceArgs) -> Exit {
     runtime.shutdown_background();
     match ended {
         None => Exit::Interrupted,
-        Some(Ok(Finished { round, warnings })) => {
+        Some(Ok(Finished { round, warnings, .. })) => {
             if !args.output.quiet {
                 screen::warn(&warnings);
             }

@@ -13,6 +13,8 @@ use crate::{
     model::plan::{DnsPlan, Family},
 };
 
+pub mod pace;
+
 /// Where credentials come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Credentials {
