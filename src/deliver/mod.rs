@@ -1,5 +1,6 @@
 //! Carries samples to CloudWatch: they wait in the spool until CloudWatch has confirmed them, however long that takes.
 
+mod agenda;
 mod client;
 mod connector;
 mod credentials;
