@@ -42,7 +42,7 @@ pub(super) struct Client {
     namespace: String,
 }
 
-/// What a request cost that was answered well.
+/// What deliveries cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub(super) struct Cost {
     /// Requests, with those that had to be made once more.
@@ -83,15 +83,21 @@ impl Client {
     }
 
     /// Puts `datums` in one request. Credentials that have ended and a clock that is off are mended on the way, each once.
-    pub(super) async fn put(&mut self, datums: &[Datum], around: &Surroundings) -> Result<Cost, Trouble> {
-        let mut cost = Cost::default();
+    /// What it cost is added to `cost`, however it ends.
+    pub(super) async fn put(
+        &mut self,
+        datums: &[Datum],
+        around: &Surroundings,
+        cost: &mut Cost,
+    ) -> Result<(), Trouble> {
+        self.connector.evidence().clear();
         let keys = self.keyring.keys(self.clock.now()).await.map_err(without)?;
         self.keys.set(keys);
         let data: Vec<MetricDatum> = datums.iter().map(datum).collect();
         let mut mended = Mended::default();
         loop {
-            let trouble = match self.send(data.clone(), around, &mut cost).await {
-                Ok(()) => return Ok(cost),
+            let trouble = match self.send(data.clone(), around, cost).await {
+                Ok(()) => return Ok(()),
                 Err(trouble) => trouble,
             };
             match trouble.remedy {
@@ -114,6 +120,11 @@ impl Client {
                 }
             }
         }
+    }
+
+    /// Whether the request that is on its way may have arrived.
+    pub(super) fn arrival(&self) -> Arrival {
+        if self.connector.evidence().seen().sent { Arrival::InDoubt } else { Arrival::No }
     }
 
     async fn send(&self, data: Vec<MetricDatum>, around: &Surroundings, cost: &mut Cost) -> Result<(), Trouble> {

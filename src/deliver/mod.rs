@@ -1,13 +1,23 @@
 //! Carries samples to CloudWatch: they wait in the spool until CloudWatch has confirmed them, however long that takes.
 
 mod agenda;
+mod board;
 mod client;
 mod connector;
+mod courier;
 mod credentials;
+mod delivery;
 mod fault;
+mod parcel;
+pub mod spool;
+mod store;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
+pub use self::{
+    board::Totals,
+    delivery::{Delivery, Receipt, publish_once},
+};
 pub use crate::probe::Way;
 use crate::{
     metric,
