@@ -1,0 +1,1 @@
+//! The shipper's own way: credentials, segments, ClientHello, verification.
