@@ -25,7 +25,7 @@ use super::{
     Settings, Surroundings,
     connector::{Connector, Seen},
     credentials::{Keyring, NoKeys},
-    fault::{self, Arrival, Remedy, Said, Trouble},
+    fault::{self, Arrival, Known, Remedy, Said, Trouble},
 };
 use crate::{
     metric::{Datum, Finite, Unit},
@@ -129,6 +129,7 @@ impl Client {
 
     async fn send(&self, data: Vec<MetricDatum>, around: &Surroundings, cost: &mut Cost) -> Result<(), Trouble> {
         self.connector.evidence().clear();
+        let known = Known { ways: &around.ways, correction_s: self.clock.correction_s().unwrap_or(0.0) };
         let put = self.sdk.put_metric_data().namespace(&self.namespace).set_metric_data(Some(data));
         let result = put.send().await;
         let seen = self.connector.evidence().seen();
@@ -140,13 +141,13 @@ impl Client {
                 Ok(())
             }
             // A page with status 200 is no receipt.
-            Ok(_) => Err(fault::read(&seen, &Said::default(), &around.ways)),
+            Ok(_) => Err(fault::read(&seen, &Said::default(), known)),
             Err(error) => {
                 let said = Said {
                     code: error.code().unwrap_or_default().to_owned(),
                     message: error.message().map_or_else(|| error.to_string(), str::to_owned),
                 };
-                Err(fault::read(&seen, &said, &around.ways))
+                Err(fault::read(&seen, &said, known))
             }
         }
     }

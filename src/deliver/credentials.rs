@@ -112,7 +112,7 @@ impl Keyring {
             Ok(keys) if keys.access_key_id() != old.keys.access_key_id() => Ok(keys),
             same => {
                 let summary = match same {
-                    Ok(_) => "the credential source still gives keys that have expired".to_owned(),
+                    Ok(_) => "the credential source gives the same keys again".to_owned(),
                     Err(none) => none.summary,
                 };
                 // Kept, and asked again with the next request but not before.

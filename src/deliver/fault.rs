@@ -77,12 +77,20 @@ impl Trouble {
     }
 }
 
-/// Why the exchange that `seen` shows failed. `said` is the error that came with an answer; `ways` is what the probe
-/// knows.
-pub(super) fn read(seen: &Seen, said: &Said, ways: &[Way]) -> Trouble {
+/// What is known apart from the exchange.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Known<'a> {
+    /// What the probe knows of addresses.
+    pub(super) ways: &'a [Way],
+    /// What was taken off this host's clock for the signature, in seconds.
+    pub(super) correction_s: f64,
+}
+
+/// Why the exchange that `seen` shows failed. `said` is the error that came with an answer.
+pub(super) fn read(seen: &Seen, said: &Said, known: Known<'_>) -> Trouble {
     let trouble = match (&seen.broken, &seen.answer) {
-        (Some(broken), _) => below_http(broken, seen, ways),
-        (None, Some(answer)) if answer.speaks_cbor => refused(answer, said, seen),
+        (Some(broken), _) => below_http(broken, seen, known.ways),
+        (None, Some(answer)) if answer.speaks_cbor => refused(answer, said, seen, known.correction_s),
         (None, Some(answer)) => foreign(answer, seen),
         (None, None) => {
             Trouble::new(Cause::PublishFailing, format!("the request could not be made: {}", words(&said.message)))
@@ -165,7 +173,7 @@ fn foreign(answer: &Answer, seen: &Seen) -> Trouble {
 }
 
 /// CloudWatch answered with an error.
-fn refused(answer: &Answer, said: &Said, seen: &Seen) -> Trouble {
+fn refused(answer: &Answer, said: &Said, seen: &Seen, correction_s: f64) -> Trouble {
     let code = match (said.code.as_str(), &answer.query_error) {
         ("", Some(code)) => code.clone(),
         (code, _) => code.to_owned(),
@@ -184,7 +192,7 @@ fn refused(answer: &Answer, said: &Said, seen: &Seen) -> Trouble {
         return Trouble { remedy: Remedy::Renew, ..new(Cause::CredentialsExpired, summary) };
     }
     // The message may hold the session token: it is not repeated.
-    if let Some(trouble) = clock(short, &shown, answer, said) {
+    if let Some(trouble) = clock(short, &shown, answer, said, correction_s) {
         return trouble;
     }
     if UNKNOWN_KEYS.contains(&short) {
@@ -214,12 +222,12 @@ fn refused(answer: &Answer, said: &Said, seen: &Seen) -> Trouble {
 }
 
 /// A signature that is refused for its time.
-fn clock(short: &str, shown: &str, answer: &Answer, said: &Said) -> Option<Trouble> {
+fn clock(short: &str, shown: &str, answer: &Answer, said: &Said, correction_s: f64) -> Option<Trouble> {
     let late = said.message.contains("Signature expired") || said.message.contains("Signature not yet current");
     if !(SKEWED.contains(&short) || (SIGNATURE.contains(&short) && late)) {
         return None;
     }
-    let off = answer.clock_error_s.filter(|error| error.abs() >= SKEW_S);
+    let off = answer.clock_error_s.filter(|error| (error - correction_s).abs() >= SKEW_S);
     let (summary, remedy) = match off {
         Some(error) => {
             let word = if error > 0.0 { "ahead of" } else { "behind" };
@@ -262,7 +270,7 @@ fn words(text: &str) -> String {
 }
 
 const MOST_WORDS: usize = 400;
-/// A clock that is nearer than this cannot be why a signature is refused: AWS takes five minutes.
+/// A signature's time that is nearer than this cannot be why a signature is refused: AWS takes five minutes.
 const SKEW_S: f64 = 60.0;
 /// Codes without `Exception` (CloudWatch API Reference, "Common Errors"; SDKs' standard retry mode).
 const THROTTLED: &[&str] =

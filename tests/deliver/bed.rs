@@ -19,7 +19,7 @@ use vpce_probe::{
 
 use crate::fake::Fake;
 
-pub fn settings(endpoint: &str) -> Settings {
+pub(crate) fn settings(endpoint: &str) -> Settings {
     Settings {
         metrics: metric::Settings {
             namespace: "VpceProbe".to_owned(),
@@ -40,11 +40,11 @@ pub fn settings(endpoint: &str) -> Settings {
     }
 }
 
-pub fn environment(variables: &[(&str, &str)]) -> BTreeMap<String, String> {
+pub(crate) fn environment(variables: &[(&str, &str)]) -> BTreeMap<String, String> {
     variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-pub fn surroundings(ways: Vec<Way>) -> Surroundings {
+pub(crate) fn surroundings(ways: Vec<Way>) -> Surroundings {
     Surroundings {
         region: Some("eu-west-1".to_owned()),
         dns: DnsPlan { servers: Vec::new(), vpc: None, attempts: 1, hosts_file: true },
@@ -54,7 +54,7 @@ pub fn surroundings(ways: Vec<Way>) -> Surroundings {
     }
 }
 
-pub fn dialer(post_quantum: bool, authority: Option<PathBuf>) -> Dialer {
+pub(crate) fn dialer(post_quantum: bool, authority: Option<PathBuf>) -> Dialer {
     let plan = TlsPlan {
         post_quantum,
         extra_ca_file: authority,
@@ -64,16 +64,16 @@ pub fn dialer(post_quantum: bool, authority: Option<PathBuf>) -> Dialer {
     Prober::new(&plan).expect("a trust store").dialer()
 }
 
-pub fn start(settings: Settings) -> Delivery {
+pub(crate) fn start(settings: Settings) -> Delivery {
     Delivery::start(settings, dialer(true, None), Disk::start().expect("a thread"), surroundings(Vec::new()))
 }
 
-pub fn beside(fake: &Fake) -> Delivery {
+pub(crate) fn beside(fake: &Fake) -> Delivery {
     start(settings(&format!("http://{}", fake.address)))
 }
 
 /// A round `age` ago, of two targets.
-pub fn sample(age: Duration, condition: Condition) -> Sample {
+pub(crate) fn sample(age: Duration, condition: Condition) -> Sample {
     let ago = i64::try_from(age.as_millis()).expect("some years");
     let sick = condition == Condition::Sick;
     let target = |name: &str, success: bool| TargetSample {
@@ -109,14 +109,14 @@ pub fn sample(age: Duration, condition: Condition) -> Sample {
 }
 
 /// How many datums such a round has.
-pub fn datums(sample: &Sample, settings: &Settings) -> u64 {
+pub(crate) fn datums(sample: &Sample, settings: &Settings) -> u64 {
     use vpce_probe::model::sample::Part;
     let of = |part: Part| metric::encode(sample, part, &settings.metrics).len() as u64;
     of(Part::Urgent) + of(Part::Scheduled)
 }
 
 /// Waits until `done` says so; whatever takes longer than this does not happen.
-pub async fn until(what: &str, mut done: impl FnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut done: impl FnMut() -> bool) {
     let end = Instant::now() + Duration::from_secs(30);
     while !done() {
         assert!(Instant::now() < end, "{what}");
@@ -125,7 +125,7 @@ pub async fn until(what: &str, mut done: impl FnMut() -> bool) {
 }
 
 /// Nothing is missing, and nothing is counted twice.
-pub fn balance(delivery: &Delivery) {
+pub(crate) fn balance(delivery: &Delivery) {
     let totals = delivery.totals();
     let sum = totals.delivered + totals.waiting + totals.lost;
     assert_eq!(totals.produced.datums, sum.datums, "{totals:?}");
@@ -133,7 +133,7 @@ pub fn balance(delivery: &Delivery) {
 }
 
 /// Everything is delivered, and stored as often as `most` at the most.
-pub async fn all_delivered(delivery: &Delivery, fake: &Fake, rounds: u64, most: u32) {
+pub(crate) async fn all_delivered(delivery: &Delivery, fake: &Fake, rounds: u64, most: u32) {
     until("all is delivered", || {
         let totals = delivery.totals();
         totals.produced.rounds == rounds && totals.waiting.rounds == 0
@@ -148,6 +148,6 @@ pub async fn all_delivered(delivery: &Delivery, fake: &Fake, rounds: u64, most: 
 }
 
 /// The causes and sentences of the report.
-pub fn problems(shipping: &Shipping) -> Vec<(&'static str, String)> {
+pub(crate) fn problems(shipping: &Shipping) -> Vec<(&'static str, String)> {
     shipping.problems.iter().map(|problem| (problem.cause.as_str(), problem.summary.clone())).collect()
 }

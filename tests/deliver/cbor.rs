@@ -2,7 +2,7 @@
 
 /// A value.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Value {
+pub(crate) enum Value {
     Number(f64),
     Text(String),
     List(Vec<Self>),
@@ -11,36 +11,36 @@ pub enum Value {
 }
 
 impl Value {
-    pub fn read(bytes: &[u8]) -> Self {
+    pub(crate) fn read(bytes: &[u8]) -> Self {
         let mut reader = Reader { bytes, at: 0 };
         let value = reader.value().expect("a value");
         assert_eq!(reader.at, bytes.len(), "nothing behind it");
         value
     }
 
-    pub fn field(&self, name: &str) -> Option<&Self> {
+    pub(crate) fn field(&self, name: &str) -> Option<&Self> {
         let Self::Map(fields) = self else { return None };
         fields.iter().find(|(key, _)| *key == Self::Text(name.to_owned())).map(|(_, value)| value)
     }
 
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         let Self::Text(text) = self else { panic!("{self:?} is no text") };
         text
     }
 
-    pub fn number(&self) -> f64 {
+    pub(crate) fn number(&self) -> f64 {
         let Self::Number(number) = self else { panic!("{self:?} is no number") };
         *number
     }
 
-    pub fn list(&self) -> &[Self] {
+    pub(crate) fn list(&self) -> &[Self] {
         let Self::List(list) = self else { panic!("{self:?} is no list") };
         list
     }
 }
 
 /// A map of texts.
-pub fn map(fields: &[(&str, &str)]) -> Vec<u8> {
+pub(crate) fn map(fields: &[(&str, &str)]) -> Vec<u8> {
     let text = |text: &str| {
         let length = u16::try_from(text.len()).expect("short");
         [&[0x79][..], &length.to_be_bytes(), text.as_bytes()].concat()

@@ -20,7 +20,7 @@ use crate::cbor::{self, Value};
 
 /// How one request is treated.
 #[derive(Clone, Debug)]
-pub enum Mode {
+pub(crate) enum Mode {
     /// Stored and answered.
     Ok,
     /// Stored, answered after so long.
@@ -46,15 +46,15 @@ pub enum Mode {
 }
 
 /// A datum's name: metric, dimensions, timestamp in milliseconds.
-pub type Key = (String, String, i64);
+pub(crate) type Key = (String, String, i64);
 
 #[derive(Clone, Debug)]
-pub struct Request {
-    pub headers: HashMap<String, String>,
-    pub datums: Vec<Key>,
-    pub bytes: usize,
-    pub body: usize,
-    pub mss: Option<u32>,
+pub(crate) struct Request {
+    pub(crate) headers: HashMap<String, String>,
+    pub(crate) datums: Vec<Key>,
+    pub(crate) bytes: usize,
+    pub(crate) body: usize,
+    pub(crate) mss: Option<u32>,
 }
 
 #[derive(Default)]
@@ -68,17 +68,17 @@ struct State {
 }
 
 #[derive(Clone)]
-pub struct Fake {
-    pub address: SocketAddr,
+pub(crate) struct Fake {
+    pub(crate) address: SocketAddr,
     state: Arc<Mutex<State>>,
 }
 
 impl Fake {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::serve(None).await
     }
 
-    pub async fn with_tls(acceptor: TlsAcceptor) -> Self {
+    pub(crate) async fn with_tls(acceptor: TlsAcceptor) -> Self {
         Self::serve(Some(acceptor)).await
     }
 
@@ -110,41 +110,41 @@ impl Fake {
     }
 
     /// Everything from now on.
-    pub fn always(&self, mode: Mode) {
+    pub(crate) fn always(&self, mode: Mode) {
         let mut state = self.look();
         state.script.clear();
         state.then = Some(mode);
     }
 
     /// Everything after what was scripted.
-    pub fn always_then(&self, mode: Mode) {
+    pub(crate) fn always_then(&self, mode: Mode) {
         self.look().then = Some(mode);
     }
 
     /// The next requests.
-    pub fn next(&self, modes: impl IntoIterator<Item = Mode>) {
+    pub(crate) fn next(&self, modes: impl IntoIterator<Item = Mode>) {
         self.look().script.extend(modes);
     }
 
-    pub fn stored(&self) -> BTreeMap<Key, u32> {
+    pub(crate) fn stored(&self) -> BTreeMap<Key, u32> {
         self.look().stored.clone()
     }
 
-    pub fn requests(&self) -> Vec<Request> {
+    pub(crate) fn requests(&self) -> Vec<Request> {
         self.look().requests.clone()
     }
 
-    pub fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.look().connections
     }
 
     /// Bytes of each ClientHello's record.
-    pub fn hellos(&self) -> Vec<usize> {
+    pub(crate) fn hellos(&self) -> Vec<usize> {
         self.look().hello.clone()
     }
 
     /// How often each datum was sent, stored or not.
-    pub fn sent(&self) -> BTreeMap<Key, u32> {
+    pub(crate) fn sent(&self) -> BTreeMap<Key, u32> {
         let mut sent = BTreeMap::new();
         for key in self.look().requests.iter().flat_map(|request| request.datums.clone()) {
             *sent.entry(key).or_insert(0) += 1;

@@ -60,24 +60,23 @@ async fn each_failure_has_its_name_and_loses_nothing() {
         ),
         check(error(403, "InvalidClientTokenId", "secret"), "publish-denied", &["does not know these credentials"]),
         check(error(403, "ExpiredToken", "x"), "credentials-expired", &["have expired"]),
-        check(Mode::CloseAtOnce, "publish-unreachable", &["closed the connection before it took the request"]),
-        check(Mode::Garbage, "publish-unreachable", &["not CloudWatch"]),
         check(Mode::Portal(200), "publish-unreachable", &["answered 200 with text/html"]),
         check(Mode::Portal(403), "publish-unreachable", &["answered 403 with text/html"]),
     );
 }
 
-/// The same for failures that leave it open whether the data arrived: each datum is sent at most twice.
-async fn in_doubt(mode: Mode, words: &[&str], sent_unstored: bool) {
+/// The same for failures that leave it open whether the data arrived. `often`: how often a datum is sent, and stored, at
+/// the most.
+async fn in_doubt(mode: Mode, words: &[&str], often: [u32; 2]) {
     let fake = Fake::start().await;
     fake.always(mode.clone());
     let delivery = beside(&fake);
     let mut rounds = 0;
     for _ in 0..4 {
-        let (before, asked) = (fake.requests().len(), delivery.totals().requests);
+        let (met, asked) = (fake.connections(), delivery.totals().requests);
         delivery.submit(sample(Duration::ZERO, Condition::Sick));
         rounds += 1;
-        until(&format!("{mode:?} is met"), || fake.requests().len() > before).await;
+        until(&format!("{mode:?} is met"), || fake.connections() > met).await;
         until("its end is noticed", || delivery.totals().requests > asked).await;
     }
     let [(cause, sentence)] = problems(&delivery.shipping()).try_into().expect("one problem");
@@ -87,20 +86,23 @@ async fn in_doubt(mode: Mode, words: &[&str], sent_unstored: bool) {
     }
     balance(&delivery);
     let most = |fake: &Fake| fake.sent().values().copied().max().unwrap_or(0);
-    assert_eq!(most(&fake), 1, "{mode:?}: nothing is sent again before an answer");
+    assert!(most(&fake) <= 1, "{mode:?}: nothing is sent again before an answer");
     fake.always(Mode::Ok);
     delivery.submit(sample(Duration::ZERO, Condition::Sick));
-    all_delivered(&delivery, &fake, rounds + 1, if sent_unstored { 1 } else { 2 }).await;
-    assert_eq!(most(&fake), 2);
+    all_delivered(&delivery, &fake, rounds + 1, often[1]).await;
+    assert_eq!(most(&fake), often[0], "{mode:?}");
     println!("{cause:20} {sentence}");
 }
 
 #[tokio::test]
 async fn what_may_have_arrived_is_sent_at_most_twice() {
     tokio::join!(
-        in_doubt(Mode::LostReply, &["closed the connection before it answered"], false),
-        in_doubt(Mode::Hang, &["took the request and gave no answer within 1 s"], true),
-        in_doubt(Mode::Portal(504), &["answered 504"], true),
+        in_doubt(Mode::LostReply, &["closed the connection before it answered"], [2, 2]),
+        in_doubt(Mode::Hang, &["took the request and gave no answer within 1 s"], [2, 1]),
+        in_doubt(Mode::Garbage, &["not CloudWatch"], [2, 1]),
+        in_doubt(Mode::Portal(504), &["answered 504"], [2, 1]),
+        // Whether the request was written before the peer's end was seen is chance.
+        in_doubt(Mode::CloseAtOnce, &["closed the connection before it"], [1, 1]),
     );
 }
 
@@ -154,9 +156,7 @@ async fn a_lost_reply_amid_halves_repeats_no_other_half() {
 #[tokio::test]
 async fn a_wrong_clock_is_learnt_from_the_answer() {
     let fake = Fake::start().await;
-    for ahead in [86_400, 0] {
-        fake.always(Mode::ClockAhead(ahead));
-    }
+    fake.always(Mode::ClockAhead(0));
     let delivery = beside(&fake);
     delivery.submit(sample(Duration::ZERO, Condition::Healthy));
     all_delivered(&delivery, &fake, 1, 1).await;
