@@ -163,7 +163,7 @@ impl Rounds {
             Box::pin(round::of_facts(config, &Choice::default(), &self.prober, facts, clock, &|_, _| {})).await;
         let in_time = start.elapsed() <= budget + LENIENCE;
         if let Some(key) = key {
-            self.timetable.spread(key, self.clock.read());
+            self.spread(key);
         }
         let status = match ended {
             Ok(finished) => self.hand_out(finished, begun, start),
@@ -203,9 +203,8 @@ impl Rounds {
         if let Some(delivery) = &self.delivery {
             delivery.surroundings(surroundings(&round, &plan, reading));
             if let Some(tick) = begun.stands_for {
-                let (instance_healthy, urgency) = self.tail.after(round.verdict, tick);
-                let sample = metric::sample(&round, tick, instance_healthy, urgency, delivery.counters());
-                delivery.submit(sample);
+                let condition = self.tail.follow(round.verdict, tick);
+                delivery.submit(metric::sample(&round, tick, condition, delivery.counters()));
             }
             round.shipping = Some(delivery.shipping());
         }
@@ -279,6 +278,17 @@ impl Rounds {
             None => tracing::info!(message_id = Event::ClockCorrected.id(), "this host's clock agrees with AWS's again"),
         }
         self.said.clock = minutes;
+    }
+
+    /// The instance's own name is known: from now on this host keeps to its own place among the others.
+    fn spread(&mut self, key: String) {
+        if self.timetable.key() == key {
+            return;
+        }
+        self.timetable.spread(key, self.clock.read());
+        if let Some(delivery) = &self.delivery {
+            delivery.reconfigure(self.delivery_settings(), self.prober.dialer());
+        }
     }
 
     fn start_delivery(&mut self) {

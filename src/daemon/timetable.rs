@@ -112,10 +112,8 @@ impl Timetable {
 
     /// The host's name among others is known now.
     pub(super) fn spread(&mut self, key: String, reading: Reading) {
-        if self.key != key {
-            self.key = key;
-            self.set_cadence(self.cadence.interval(), reading);
-        }
+        self.key = key;
+        self.set_cadence(self.cadence.interval(), reading);
     }
 
     /// Another interval; a round is due at once.
