@@ -1,6 +1,7 @@
 //! `vpce-probe run`: the daemon.
 
 use tokio::time::{Duration, Instant};
+use tracing::level_filters::LevelFilter;
 
 use super::{
     args::RunArgs,
@@ -12,7 +13,7 @@ use super::{
 use crate::{
     config::{self, LoadError, Severity},
     daemon::{self, Ended, Refusal},
-    sink::journal::{Level, Logging},
+    sink::journal::Logging,
     sys,
 };
 
@@ -23,7 +24,15 @@ pub(super) fn run(args: &RunArgs) -> Exit {
         Err(BadConfig { .. }) => return Exit::BadConfig,
     };
     sys::raise_descriptor_limit();
-    let logging = Logging::start(if args.verbose { Level::Debug } else { Level::Info });
+    let environment = settings::environment();
+    let level = if args.verbose { LevelFilter::DEBUG } else { LevelFilter::INFO };
+    let logging = match Logging::start(level, &environment) {
+        Ok(logging) => logging,
+        Err(error) => {
+            screen::say(&format!("cannot start: {error}"));
+            return Exit::Failed;
+        }
+    };
     let runtime = match start_runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -31,7 +40,6 @@ pub(super) fn run(args: &RunArgs) -> Exit {
             return Exit::Failed;
         }
     };
-    let environment = settings::environment();
     let initial =
         daemon::Settings { query: settings::query(&settings.config, None), config: settings.config };
     let ended = runtime.block_on(Box::pin(daemon::run(initial, &|| read(args), &environment)));

@@ -2,26 +2,16 @@
 
 use std::time::Duration;
 
-use tracing::field::display;
-
 use crate::{
     config::duration,
     history::{Change, News, RoundChange, Standing},
     model::{
-        event::Event,
-        round::{Round, TargetReport},
+        event::{Entry, Event, Field, Level},
+        round::Round,
         verdict::{RoundVerdict, Verdict},
     },
+    sink::journal::say,
 };
-
-/// Whether a round's summary is for everybody, or for whoever reads at debug level.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Volume {
-    /// Hourly, and on change.
-    Info,
-    /// Every round.
-    Debug,
-}
 
 /// Tells the changes that a round brought.
 pub(super) fn news(round: &Round, news: &News) {
@@ -34,36 +24,41 @@ pub(super) fn news(round: &Round, news: &News) {
 }
 
 fn change(round: &Round, change: &Change) {
-    let message = sentence(change);
-    let advice = change.advice.join("\n");
-    macro_rules! tell {
-        ($level:ident) => {
-            tracing::$level!(
-                message_id = Event::VerdictChanged.id(),
-                vpce_round = %round.round,
-                vpce_target = change.target,
-                vpce_host = change.host,
-                vpce_address = change.address.map(display),
-                vpce_stage = change.stage.map(display),
-                vpce_cause = change.standing.cause.map(display),
-                vpce_severity = change.standing.cause.map(|cause| cause.severity().as_str()),
-                vpce_verdict = %change.standing.verdict,
-                vpce_previous = change.previous.map(|previous| display(previous.verdict)),
-                vpce_elapsed_ms = round.elapsed_ms.as_f64(),
-                vpce_advice = (!advice.is_empty()).then_some(advice.as_str()),
-                "{message}"
-            )
-        };
+    let standing = change.standing;
+    let level = match (standing.verdict, is_required(round, &change.target)) {
+        (Verdict::Failed, true) => Level::Error,
+        (Verdict::Failed | Verdict::Degraded, _) => Level::Warning,
+        (Verdict::Healthy | Verdict::Skipped, _) => Level::Info,
+    };
+    let mut entry = Entry::new(Event::VerdictChanged, sentence(change))
+        .at(level)
+        .with(Field::Round, &round.round)
+        .with(Field::Target, &change.target)
+        .with(Field::Host, &change.host)
+        .with(Field::Verdict, standing.verdict);
+    if let Some(address) = change.address {
+        entry = entry.with(Field::Address, address);
     }
-    match (change.standing.verdict, is_required(round, &change.target)) {
-        (Verdict::Failed, true) => tell!(error),
-        (Verdict::Failed | Verdict::Degraded, _) => tell!(warn),
-        (Verdict::Healthy | Verdict::Skipped, _) => tell!(info),
+    if let Some(stage) = change.stage {
+        entry = entry.with(Field::Stage, stage);
     }
+    if let Some(cause) = standing.cause {
+        entry = entry.with(Field::Cause, cause).with(Field::Severity, cause.severity());
+    }
+    if let Some(previous) = change.previous {
+        entry = entry.with(Field::Previous, previous.verdict);
+    }
+    if let Some(lasted) = change.lasted_s {
+        entry = entry.with(Field::LastedS, lasted.round());
+    }
+    if !change.advice.is_empty() {
+        entry = entry.with(Field::Advice, change.advice.join("\n"));
+    }
+    say(&entry);
 }
 
 fn is_required(round: &Round, target: &str) -> bool {
-    round.targets.iter().any(|report: &TargetReport| report.target.name == target && report.target.required)
+    round.targets.iter().any(|report| report.target.name == target && report.target.required)
 }
 
 /// `ssm failed: 10.0.1.10: no answer … (tcp-timeout at connect); it was healthy for 2h5m. Next: vpce-probe status`
@@ -93,43 +88,39 @@ fn round_change(round: &Round, change: RoundChange) {
         (Some(previous), None) => format!("was {previous}"),
         (None, _) => "as it was found at the start".to_owned(),
     };
-    let message = format!("this host is {} ({before})", change.verdict);
-    macro_rules! tell {
-        ($level:ident) => {
-            tracing::$level!(
-                message_id = Event::RoundChanged.id(),
-                vpce_round = %round.round,
-                vpce_verdict = %change.verdict,
-                vpce_previous = change.previous.map(display),
-                vpce_elapsed_ms = round.elapsed_ms.as_f64(),
-                "{message}"
-            )
-        };
+    let level = match change.verdict {
+        RoundVerdict::Failed => Level::Error,
+        RoundVerdict::Degraded => Level::Warning,
+        RoundVerdict::Healthy => Level::Info,
+    };
+    let mut entry = Entry::new(Event::RoundChanged, format!("this host is {} ({before})", change.verdict))
+        .at(level)
+        .with(Field::Round, &round.round)
+        .with(Field::Verdict, change.verdict)
+        .with(Field::ElapsedMs, round.elapsed_ms);
+    if let Some(finding) = round.findings.first() {
+        entry = entry.with(Field::Cause, finding.cause).with(Field::Severity, finding.severity);
     }
-    match change.verdict {
-        RoundVerdict::Failed => tell!(error),
-        RoundVerdict::Degraded => tell!(warn),
-        RoundVerdict::Healthy => tell!(info),
+    if let Some(previous) = change.previous {
+        entry = entry.with(Field::Previous, previous);
     }
+    if let Some(lasted) = change.lasted_s {
+        entry = entry.with(Field::LastedS, lasted.round());
+    }
+    say(&entry);
 }
 
 /// One line on the whole round; `status` is what systemd is told.
-pub(super) fn summary(round: &Round, status: &str, volume: Volume) {
-    macro_rules! tell {
-        ($level:ident) => {
-            tracing::$level!(
-                message_id = Event::RoundSummary.id(),
-                vpce_round = %round.round,
-                vpce_verdict = %round.verdict,
-                vpce_elapsed_ms = round.elapsed_ms.as_f64(),
-                "{status}"
-            )
-        };
+pub(super) fn summary(round: &Round, status: &str, level: Level) {
+    let mut entry = Entry::new(Event::RoundSummary, status)
+        .at(level)
+        .with(Field::Round, &round.round)
+        .with(Field::Verdict, round.verdict)
+        .with(Field::ElapsedMs, round.elapsed_ms);
+    if let Some(finding) = round.findings.first() {
+        entry = entry.with(Field::Cause, finding.cause);
     }
-    match volume {
-        Volume::Info => tell!(info),
-        Volume::Debug => tell!(debug),
-    }
+    say(&entry);
 }
 
 fn span(seconds: f64) -> String {

@@ -11,8 +11,11 @@ use std::{
 
 use crate::{
     disk::Disk,
-    model::{event::Event, round::Round},
-    sink::{state, textfile},
+    model::{
+        event::{Entry, Event, Field},
+        round::Round,
+    },
+    sink::{journal::say, state, textfile},
 };
 
 /// One file, and whether it could be written the last time.
@@ -55,15 +58,15 @@ impl File {
     fn written(&self, round: &Round) {
         match (self.write)(&self.path, round) {
             Ok(()) if self.broken.swap(false, Ordering::Relaxed) => {
-                tracing::info!(message_id = Event::StateWritable.id(), "{} is written again", self.path.display());
+                let path = self.path.display();
+                say(&Entry::new(Event::StateWritable, format!("{path} is written again")).with(Field::File, path));
             }
             Ok(()) => {}
             Err(error) if !self.broken.swap(true, Ordering::Relaxed) => {
-                tracing::warn!(
-                    message_id = Event::StateUnwritable.id(),
-                    "cannot write {}: {error}; it keeps what it had",
-                    self.path.display()
-                );
+                let path = self.path.display();
+                let entry =
+                    Entry::new(Event::StateUnwritable, format!("cannot write {path}: {error}; it keeps what it had"));
+                say(&entry.with(Field::File, path).with(Field::Error, error));
             }
             Err(_known) => {}
         }

@@ -25,13 +25,14 @@ use tokio::{
 pub use self::settings::delivery_settings;
 use self::rounds::Rounds;
 use crate::{
-    config::{Config, Diagnostic},
+    config::{Config, Diagnostic, duration},
     disk::Disk,
     host::Query,
-    model::event::Event,
+    model::event::{Entry, Event, Field},
     probe::ProbeError,
     sink::{
-        lock::{Lock, LockError},
+        journal::say,
+        lock::{Lock, NoLock},
         notify::Notifier,
     },
 };
@@ -111,30 +112,28 @@ fn start(settings: Settings, environment: &BTreeMap<String, String>) -> Result<D
 /// The lock of the folder of `last.json`. Where that folder cannot be had, nothing is written there, and nothing is
 /// there to be fought over.
 fn lock(folder: &Path) -> Result<Option<Lock>, Ended> {
-    let taken = fs::create_dir_all(folder).map_err(LockError::Io).and_then(|()| Lock::take(folder));
-    match taken {
+    let unwritable = |said: String| {
+        let help = "vpce-probe status will show nothing (set runtime_dir, or let systemd make it)";
+        let entry = Entry::new(Event::StateUnwritable, format!("cannot write in {}: {help}", folder.display()));
+        say(&entry.with(Field::File, folder.display()).with(Field::Error, said));
+        Ok(None)
+    };
+    if let Err(error) = fs::create_dir_all(folder) {
+        return unwritable(error.to_string());
+    }
+    match Lock::take(folder) {
         Ok(lock) => Ok(Some(lock)),
-        Err(LockError::Held { pid }) => Err(Ended::Occupied(pid)),
-        Err(LockError::Io(error)) => {
-            tracing::warn!(
-                message_id = Event::StateUnwritable.id(),
-                "cannot write in {}: {error}; vpce-probe status will show nothing (set runtime_dir, or let systemd make \
-                 it: RuntimeDirectory=vpce-probe)",
-                folder.display()
-            );
-            Ok(None)
-        }
+        Err(NoLock::Held { pid }) => Err(Ended::Occupied(pid)),
+        Err(error @ NoLock::Io { .. }) => unwritable(error.to_string()),
     }
 }
 
 impl Daemon {
     async fn live(mut self, read: Read<'_>) {
-        tracing::info!(
-            message_id = Event::Started.id(),
-            "vpce-probe {} runs: a round every {}",
-            env!("CARGO_PKG_VERSION"),
-            crate::config::duration::show(self.rounds.interval())
-        );
+        let every = duration::show(self.rounds.interval());
+        let version = env!("CARGO_PKG_VERSION");
+        let started = Entry::new(Event::Started, format!("vpce-probe {version} runs: a round every {every}"));
+        say(&started.with(Field::Version, version));
         self.notifier.watchdog_usec(self.rounds.patience());
         self.notifier.ready("starting: the first round is due");
         loop {
@@ -158,7 +157,7 @@ impl Daemon {
             }
         }
         self.notifier.stopping("stopping: delivering what can be delivered");
-        tracing::info!(message_id = Event::Stopping.id(), "asked to stop");
+        say(&Entry::new(Event::Stopping, "vpce-probe was asked to stop"));
         self.rounds.stop(Instant::now() + GRACE).await;
     }
 

@@ -4,8 +4,9 @@ use super::{Read, Refusal, Settings, rounds::Rounds};
 use crate::{
     config::{self, Severity},
     host,
-    model::event::Event,
+    model::event::{Entry, Event, Field},
     plan::{self, Choice, PlanError},
+    sink::journal::say,
 };
 
 /// Reads the settings anew and takes them on; the sentence for `systemctl status`.
@@ -16,11 +17,9 @@ pub(super) fn reload(rounds: &mut Rounds, read: Read<'_>) -> String {
     });
     match taken {
         Ok(()) => {
-            tracing::info!(
-                message_id = Event::Reloaded.id(),
-                "the config was read again and is in force: a round every {}",
-                config::duration::show(rounds.interval())
-            );
+            let every = config::duration::show(rounds.interval());
+            let words = format!("the config was read again and is in force: a round every {every}");
+            say(&Entry::new(Event::Reloaded, words));
             "reloaded; a round is due".to_owned()
         }
         Err(refusal) => refuse(&refusal),
@@ -38,10 +37,8 @@ fn refuse(refusal: &Refusal) -> String {
             .collect(),
     };
     for mistake in &mistakes {
-        tracing::error!(
-            message_id = Event::ReloadRefused.id(),
-            "the new config is refused, the old one stays in force: {mistake}"
-        );
+        let words = format!("the new config is refused, the old one stays in force: {mistake}");
+        say(&Entry::new(Event::ReloadRefused, words).with(Field::Error, mistake));
     }
     let first = mistakes.first().and_then(|mistake| mistake.lines().next()).unwrap_or_default();
     format!("reload refused ({} mistakes), the old config stays: {first}", mistakes.len())

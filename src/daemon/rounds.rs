@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::{
     Settings,
-    announce::{self, Volume},
+    announce,
     clock::{Clock, Reading},
     files::Files,
     settings::{delivery_settings, host_name},
@@ -26,7 +26,7 @@ use crate::{
     host::Watch,
     metric,
     model::{
-        event::Event,
+        event::{Entry, Event, Field, Level},
         plan::{DnsPlan, Plan},
         round::Round,
         verdict::RoundVerdict,
@@ -34,6 +34,7 @@ use crate::{
     plan::{self, Choice, PlanError},
     probe::{ProbeError, Prober},
     round::{self, Finished},
+    sink::journal::say,
 };
 
 /// The rounds of a daemon.
@@ -143,11 +144,9 @@ impl Rounds {
         let reading = self.clock.read();
         let begun = self.timetable.begin(start, reading);
         if begun.missed > 0 {
-            tracing::warn!(
-                message_id = Event::RoundsMissed.id(),
-                "{} rounds were not made: the one before took too long, the machine slept, or its clock was set",
-                begun.missed
-            );
+            let words = "rounds were not made: the one before took too long, the machine slept, or its clock was set";
+            let entry = Entry::new(Event::RoundsMissed, format!("{} {words}", begun.missed));
+            say(&entry.with(Field::Lost, begun.missed));
         }
         self.refresh_trust();
         let config = &self.settings.config;
@@ -218,18 +217,18 @@ impl Rounds {
         announce::news(round, news);
         let changed = news.round.is_some() || !news.changes.is_empty();
         let hourly = self.summary.is_none_or(|last| last.elapsed() >= SUMMARY_EVERY);
-        let volume = if changed || hourly { Volume::Info } else { Volume::Debug };
-        if volume == Volume::Info {
+        let level = if changed || hourly { Level::Info } else { Level::Debug };
+        if level == Level::Info {
             self.summary = Some(Instant::now());
         }
-        announce::summary(round, status, volume);
+        announce::summary(round, status, level);
     }
 
     /// It is not known what to probe: told once, and tried again with the next round.
     fn unplanned(&mut self, error: PlanError) -> String {
         let status = format!("nothing can be probed: {error}");
         if self.said.unplanned.as_ref() != Some(&error) {
-            tracing::error!(message_id = Event::NothingToProbe.id(), "{status}");
+            say(&Entry::new(Event::NothingToProbe, status.as_str()));
             self.said.unplanned = Some(error);
         }
         status
@@ -237,7 +236,7 @@ impl Rounds {
 
     fn warn(&mut self, warnings: Vec<String>) {
         for warning in warnings.iter().filter(|warning| !self.said.warnings.contains(warning)) {
-            tracing::warn!(message_id = Event::OddPlan.id(), "{warning}");
+            say(&Entry::new(Event::OddPlan, warning.as_str()));
         }
         self.said.warnings = warnings;
     }
@@ -247,7 +246,7 @@ impl Rounds {
         let trouble = match self.prober.refresh(&plan::tls(&self.settings.config)) {
             Ok(false) => return,
             Ok(true) => {
-                tracing::info!(message_id = Event::TrustReloaded.id(), "the trust store was read again");
+                say(&Entry::new(Event::HostFactsChanged, "the trust store changed and was read again"));
                 if let Some(delivery) = &self.delivery {
                     delivery.reconfigure(self.delivery_settings(), self.prober.dialer());
                 }
@@ -256,7 +255,8 @@ impl Rounds {
             Err(error) => Some(error.to_string()),
         };
         if let Some(trouble) = trouble.as_ref().filter(|trouble| self.said.trust.as_ref() != Some(trouble)) {
-            tracing::error!(message_id = Event::TrustReloaded.id(), "the trust store stays as it was: {trouble}");
+            let entry = Entry::new(Event::HostFactsChanged, format!("the trust store stays as it was: {trouble}"));
+            say(&entry.at(Level::Error).with(Field::Error, trouble));
         }
         self.said.trust = trouble;
     }
@@ -268,15 +268,17 @@ impl Rounds {
         if minutes == self.said.clock {
             return;
         }
-        match reading.error_s {
-            Some(error) => tracing::warn!(
-                message_id = Event::ClockCorrected.id(),
-                "this host's clock is {:.0} s {} AWS's: metrics are signed and stamped by AWS's",
-                error.abs(),
-                if error > 0.0 { "ahead of" } else { "behind" }
-            ),
-            None => tracing::info!(message_id = Event::ClockCorrected.id(), "this host's clock agrees with AWS's again"),
-        }
+        say(&match reading.error_s {
+            Some(error) => {
+                let side = if error > 0.0 { "ahead of" } else { "behind" };
+                let words = "AWS's: metrics are signed and stamped by AWS's";
+                Entry::new(Event::ClockCorrected, format!("this host's clock is {:.0} s {side} {words}", error.abs()))
+                    .with(Field::ClockErrorS, error.round())
+            }
+            None => {
+                Entry::new(Event::ClockCorrected, "this host's clock agrees with AWS's again").at(Level::Info)
+            }
+        });
         self.said.clock = minutes;
     }
 
