@@ -149,6 +149,7 @@ mod by_name {
 
     use super::Cause;
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference over")]
     pub(super) fn serialize<S: Serializer>(cause: &Cause, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(cause.as_str())
     }
