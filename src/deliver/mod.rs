@@ -1,7 +1,5 @@
 //! Carries samples to CloudWatch: they wait in the spool until CloudWatch has confirmed them, however long that takes.
 
-pub mod spool;
-
 use std::{collections::BTreeMap, net::IpAddr, path::PathBuf};
 
 use crate::{
@@ -10,6 +8,7 @@ use crate::{
 };
 
 pub mod pace;
+pub mod spool;
 
 /// Where credentials come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
