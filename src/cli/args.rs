@@ -23,6 +23,8 @@ pub(super) struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
+    /// Probe every minute, tell the journal, and ship CloudWatch metrics (the daemon)
+    Run(RunArgs),
     /// Probe every target once, now, and say what is wrong
     Once(OnceArgs),
     /// Read the config, report every mistake in it, and show what would be probed
@@ -40,6 +42,17 @@ pub(super) enum Verb {
     },
     /// Print the manual page (roff)
     Man,
+}
+
+/// `vpce-probe run`.
+#[derive(Debug, Args)]
+#[command(after_help = RUN_CODES)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    pub(super) config: ConfigArg,
+    /// Log every round and every stage
+    #[arg(short, long)]
+    pub(super) verbose: bool,
 }
 
 /// `vpce-probe once`.
@@ -207,7 +220,11 @@ const EXIT_CODES: &str = "\
 Exit codes of once and status:
   0 healthy, 1 degraded, 2 failed, 3 could not judge
 Of the other verbs:
-  0 done, 64 wrong command line, 78 wrong config, 1 anything else";
+  0 done, 64 wrong command line, 75 another instance runs, 78 wrong config, 1 anything else";
+
+const RUN_CODES: &str = "\
+SIGHUP reads the config again; a bad one is refused. SIGTERM stops.
+Exit codes: 0 stopped, 64 wrong command line, 75 another instance runs, 78 wrong config, 1 anything else.";
 
 const VERDICT_CODES: &str = "Exit codes: 0 healthy, 1 degraded, 2 failed, 3 could not judge.";
 

@@ -11,6 +11,7 @@ mod man;
 mod once;
 mod progress;
 mod report;
+mod run;
 mod screen;
 mod settings;
 mod status;
@@ -39,6 +40,7 @@ pub fn main() -> ExitCode {
 
 fn run(verb: Verb) -> Exit {
     match verb {
+        Verb::Run(args) => run::run(&args),
         Verb::Once(args) => once::run(&args),
         Verb::Check(args) => check::run(&args),
         Verb::Status(args) => status::run(&args),

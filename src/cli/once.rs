@@ -47,7 +47,7 @@ pub(super) fn run(args: &OnceArgs) -> Exit {
 }
 
 /// The runtime, or why there is none.
-fn start_runtime() -> io::Result<Runtime> {
+pub(super) fn start_runtime() -> io::Result<Runtime> {
     // tokio's signal driver panics where it cannot open its sockets: see first that there is room for them and for the
     // poller. The pairs are closed again at once.
     let room: io::Result<Vec<_>> = (0..4).map(|_| UnixStream::pair()).collect();

@@ -13,6 +13,7 @@ mod diagnostic;
 pub mod duration;
 mod keys;
 mod load;
+mod places;
 mod raw;
 mod size;
 mod suggest;

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     metric,
-    model::{cause::Cause, round::Shipping, units::Timestamp},
+    model::{cause::Cause, round::Shipping, units::Timestamp, verdict::Problem},
 };
 
 /// The delivery's state.
@@ -27,8 +27,8 @@ pub(super) struct Board {
     late: u64,
     /// Datums that CloudWatch does not take, of rounds that it took otherwise.
     poison: u64,
-    /// What the samples were told of.
-    told: (u64, u64),
+    /// Datums that were late and that samples were told of.
+    told: u64,
     /// Requests that were made.
     requests: u64,
     bytes: (u64, u64),
@@ -158,13 +158,12 @@ impl Board {
         );
     }
 
-    /// What the next sample tells: datums delivered late, and lost, since the last time this was asked.
+    /// What the next sample tells: datums delivered late since the last time this was asked, and those that were lost and
+    /// that no sample has told of.
     pub(super) fn counters(&mut self, summary: &Summary) -> metric::Counters {
-        let (late, lost) = (self.late, self.lost(summary).datums);
-        let since = |total: u64, told: u64| u32::try_from(total.saturating_sub(told)).unwrap_or(u32::MAX);
-        let counters = metric::Counters { delivered_late: since(late, self.told.0), lost: since(lost, self.told.1) };
-        self.told = (late, lost);
-        counters
+        let short = |datums: u64| u32::try_from(datums).unwrap_or(u32::MAX);
+        let late = self.late.saturating_sub(std::mem::replace(&mut self.told, self.late));
+        metric::Counters { delivered_late: short(late), lost: short(summary.unreported) }
     }
 
     /// Numbers since the start.
@@ -199,11 +198,23 @@ impl Board {
             spooled: summary.waiting.rounds,
             oldest: summary.oldest,
             lost: self.lost(summary).datums,
-            problems: self.trouble.iter().map(Trouble::problem).collect(),
+            problems: self.trouble.iter().map(Trouble::problem).chain(of_spool(summary)).collect(),
         }
     }
 
     fn lost(&self, summary: &Summary) -> Tally {
         summary.counters.lost() + summary.overflown + Tally { rounds: 0, datums: self.poison }
     }
+}
+
+/// What is wrong with the spool.
+fn of_spool(summary: &Summary) -> impl Iterator<Item = Problem> {
+    let degraded = summary.degraded.as_ref().map(|reason| {
+        Trouble::new(Cause::SpoolDegraded, format!("what waits is kept in memory only: {reason}")).problem()
+    });
+    let full = summary.full.then(|| {
+        let dropped = summary.counters.evicted.rounds;
+        Trouble::new(Cause::SpoolFull, format!("the spool is full: {dropped} rounds were dropped, the oldest first")).problem()
+    });
+    degraded.into_iter().chain(full)
 }

@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     metric::{Datum, Finite, Unit},
-    model::cause::Cause,
+    model::{cause::Cause, units::Timestamp},
 };
 
 /// What puts datums.
@@ -218,6 +218,15 @@ impl Clock {
         let error = self.error_ms.load(Ordering::Relaxed);
         #[expect(clippy::cast_precision_loss, reason = "milliseconds of some years")]
         (error != 0).then_some(error as f64 / 1_000.0)
+    }
+}
+
+impl Clock {
+    /// The wall clock, by AWS's.
+    pub(super) fn timestamp(&self) -> Timestamp {
+        let now = Timestamp::now();
+        let error = self.error_ms.load(Ordering::Relaxed);
+        Timestamp::from_unix_millis(now.unix_millis().saturating_sub(error)).unwrap_or(now)
     }
 }
 

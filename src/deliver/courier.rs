@@ -17,8 +17,8 @@ use super::{
     fault::{Arrival, Remedy, Trouble},
     pace::{Chance, Pace},
     parcel::{Divided, Parcel, Timing},
-    spool::{Parts, Seq},
-    store::{Fresh, Store, parts_of},
+    spool::Waiting,
+    store::{Fresh, Store},
 };
 use crate::{
     metric::{self, Datum},
@@ -69,7 +69,7 @@ enum Ended {
 }
 
 impl Courier {
-    pub(super) fn new(orders: Orders, store: Store, board: Arc<Mutex<Board>>) -> Self {
+    pub(super) fn new(orders: Orders, store: Store, board: Arc<Mutex<Board>>, clock: Clock) -> Self {
         let settings = orders.settings.borrow().0.clone();
         let pace = Pace::new(settings.metrics.flush_interval);
         // The seed is of this start, too: hosts that restart in a circle must not repeat the same waits.
@@ -81,7 +81,7 @@ impl Courier {
             store,
             board,
             agenda: Agenda::new(pace, Chance::new(seed)),
-            clock: Clock::default(),
+            clock,
             settings,
             cadence,
             flush: Flush { due: false, at: now, last: None },
@@ -185,15 +185,7 @@ impl Courier {
         let metrics = &self.settings.metrics;
         let age = metrics.flush_interval + 2 * metrics.interval;
         let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
-        Fresh(Timestamp::from_unix_millis(self.now().unix_millis().saturating_sub(age)).unwrap_or_else(Timestamp::now))
-    }
-
-    /// The wall clock, by AWS's.
-    fn now(&self) -> Timestamp {
-        let now = Timestamp::now();
-        #[expect(clippy::cast_possible_truncation, reason = "a float's conversion saturates, and years fit")]
-        let error = self.clock.correction_s().map_or(0, |error| (error * 1_000.0) as i64);
-        Timestamp::from_unix_millis(now.unix_millis().saturating_sub(error)).unwrap_or(now)
+        Fresh(Timestamp::from_unix_millis(self.clock.timestamp().unix_millis().saturating_sub(age)).unwrap_or_else(Timestamp::now))
     }
 
     /// One request.
@@ -265,7 +257,10 @@ impl Courier {
             let _stalled = self.store.doubt(parcel.rounds.clone()).await;
         }
         match parcel.divide() {
-            Some(Divided::Dropped(datum)) => self.board().poisoned(&datum, trouble),
+            Some(Divided::Dropped(datum)) => {
+                self.board().poisoned(&datum, trouble);
+                self.store.note_lost(1);
+            }
             Some(Divided::Halves) => tracing::debug!(left = parcel.left(), "halves: {}", trouble.summary),
             None => {}
         }
@@ -315,48 +310,27 @@ impl Courier {
 
     /// What an errand sends: the newest rounds, as many as fit into a request.
     async fn pack(&mut self, errand: Errand) -> Option<Parcel> {
-        let picked = self.store.pick(errand, self.fresh()).await?;
+        let picked = self.store.pick(errand, self.fresh(), MOST_DATUMS).await?;
         let timing = if self.agenda.is_late(errand) { Timing::Late } else { Timing::Due };
-        let now = self.now().unix_millis();
-        let (mut rounds, mut refused, mut datums) = (Vec::new(), Vec::new(), Vec::new());
-        for (count, waiting) in picked.into_iter().enumerate() {
-            let parts = parts_of(errand, waiting.owed, waiting.doubt);
-            let age = now.saturating_sub(waiting.sample.tick.unix_millis());
-            if !(-MOST_AHEAD_MS..=MOST_AGE_MS).contains(&age) {
-                refused.push((waiting.seq, Parts::ALL));
-                continue;
-            }
+        let (mut rounds, mut datums) = (Vec::new(), Vec::new());
+        for (count, Waiting { seq, parts, sample, .. }) in picked.into_iter().enumerate() {
             let mut own = Vec::new();
             for part in [Part::Urgent, Part::Scheduled] {
                 if parts.contains(part) {
-                    own.extend(metric::encode(&waiting.sample, part, &self.settings.metrics));
+                    own.extend(metric::encode(&sample, part, &self.settings.metrics));
                 }
             }
-            if !datums.is_empty() && datums.len() + own.len() > MOST_DATUMS {
+            if !datums.is_empty() && datums.len() + own.len() > MOST_DATUMS as usize {
                 break;
             }
             datums.append(&mut own);
-            rounds.push((waiting.seq, parts));
+            rounds.push((seq, parts));
             if count % SLICE == SLICE - 1 {
                 // A round may be measuring: it gets its turn.
                 yield_now().await;
             }
         }
-        self.refuse(refused).await;
         (!rounds.is_empty()).then(|| Parcel::new(errand, rounds, datums, timing))
-    }
-
-    /// Gives up what CloudWatch does not take for its time.
-    async fn refuse(&self, rounds: Vec<(Seq, Parts)>) {
-        if rounds.is_empty() {
-            return;
-        }
-        tracing::warn!(
-            vpce_lost = rounds.len(),
-            "{} rounds are dropped: CloudWatch takes none that are older than two weeks, or two hours ahead of its clock",
-            rounds.len()
-        );
-        let _stalled = self.store.discard(rounds).await;
     }
 
     /// The last deliveries: what is fresh, whether or not its time has come. The rest waits for the next start.
@@ -410,11 +384,7 @@ const LEAST_BUDGET: Duration = Duration::from_secs(1);
 /// A stalled disk is asked again after this.
 const STALLED: Duration = Duration::from_secs(1);
 /// Datums of one errand: one request's.
-const MOST_DATUMS: usize = 1_000;
+const MOST_DATUMS: u32 = 1_000;
 /// Rounds that are encoded in one go.
 const SLICE: usize = 16;
-/// CloudWatch takes two weeks back; a request on its way must not cross that line.
-const MOST_AGE_MS: i64 = (14 * 86_400 - 600) * 1_000;
-/// CloudWatch takes two hours ahead.
-const MOST_AHEAD_MS: i64 = (2 * 3_600 - 60) * 1_000;
 const STOPPED: &str = "this program was stopped while a request was on its way";

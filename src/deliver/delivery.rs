@@ -57,7 +57,8 @@ impl Delivery {
     /// waits.
     #[must_use]
     pub fn start(settings: Settings, dialer: Dialer, disk: Disk, surroundings: Surroundings) -> Self {
-        let store = Store::open(&settings, disk);
+        let clock = Clock::default();
+        let store = Store::open(&settings, disk, clock.clone());
         let board = Arc::<Mutex<Board>>::default();
         let (settings, of_settings) = watch::channel((settings, dialer));
         let (surroundings, of_surroundings) = watch::channel(surroundings);
@@ -65,7 +66,7 @@ impl Delivery {
         let mut orders = Orders { settings: of_settings, surroundings: of_surroundings, stop: of_stop };
         // The first ones are news, too.
         orders.surroundings.mark_changed();
-        let task = tokio::spawn(Courier::new(orders, store.clone(), Arc::clone(&board)).run());
+        let task = tokio::spawn(Courier::new(orders, store.clone(), Arc::clone(&board), clock).run());
         Self { settings, surroundings, stop, store, board, task }
     }
 
@@ -96,7 +97,7 @@ impl Delivery {
         self.board().shipping(&self.store.summary())
     }
 
-    /// What became of datums since the last call, for the next sample.
+    /// What became of datums since the last sample, for the next one, which is to be submitted.
     #[must_use]
     pub fn counters(&self) -> metric::Counters {
         self.board().counters(&self.store.summary())

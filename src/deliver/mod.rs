@@ -8,6 +8,7 @@ mod courier;
 mod credentials;
 mod delivery;
 mod fault;
+pub mod pace;
 mod parcel;
 pub mod spool;
 mod store;
@@ -23,8 +24,6 @@ use crate::{
     metric,
     model::plan::{DnsPlan, Family},
 };
-
-pub mod pace;
 
 /// Where credentials come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

@@ -11,7 +11,8 @@ use tokio::sync::Notify;
 use super::{
     Settings,
     agenda::{Errand, Stock},
-    spool::{Counters, Parts, Seq, Spool, Tally, Waiting, Weight},
+    client::Clock,
+    spool::{Counters, Doubt, Parts, Seq, Spool, State, Tally, Waiting, Weight},
 };
 use crate::{
     disk::Disk,
@@ -26,6 +27,7 @@ use crate::{
 #[derive(Clone)]
 pub(super) struct Store {
     disk: Disk,
+    clock: Clock,
     shelf: Arc<Shelf>,
 }
 
@@ -42,16 +44,24 @@ struct Shelf {
 pub(super) struct Summary {
     /// What became of its rounds.
     pub(super) counters: Counters,
-    /// What waits in it.
+    /// What waits, in it or for it.
     pub(super) waiting: Tally,
     /// The oldest tick that waits.
     pub(super) oldest: Option<Timestamp>,
+    /// Datums that were lost and that no sample has told of.
+    pub(super) unreported: u64,
+    /// Why the disk is not used.
+    pub(super) degraded: Option<String>,
+    /// Old rounds are dropped for want of room.
+    pub(super) full: bool,
     /// Rounds that the disk did not take yet.
     queue: VecDeque<Entry>,
     /// One of them, while the spool takes it.
     in_hand: Option<Entry>,
     /// Lost since the disk was stalled for too long.
     pub(super) overflown: Tally,
+    /// Datums lost beside the spool that it was not told of yet.
+    untold: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -67,13 +77,13 @@ pub(super) struct Fresh(pub(super) Timestamp);
 
 impl Store {
     /// Opens the spool, in the background.
-    pub(super) fn open(settings: &Settings, disk: Disk) -> Self {
+    pub(super) fn open(settings: &Settings, disk: Disk, clock: Clock) -> Self {
         let shelf = Shelf { spool: Mutex::new(None), summary: Mutex::default(), news: Notify::new() };
-        let store = Self { disk, shelf: Arc::new(shelf) };
+        let store = Self { disk, clock, shelf: Arc::new(shelf) };
         let (folder, size, shelf) = (settings.spool.clone(), settings.spool_max_size, Arc::clone(&store.shelf));
-        // A disk that is stalled from the start opens it with the first round.
+        let now = store.clock.timestamp();
         let opening = move || {
-            let spool = Spool::open(folder.as_deref(), size);
+            let spool = Spool::open(folder.as_deref(), size, now);
             shelf.summarise(&spool);
             *lock(&shelf.spool) = Some(spool);
             shelf.news.notify_one();
@@ -100,7 +110,8 @@ impl Store {
             if summary.queue.len() > MOST_QUEUED
                 && let Some(lost) = summary.queue.pop_front()
             {
-                summary.overflown += Tally { rounds: 1, datums: u64::from(lost.weight.of(lost.owed)) };
+                summary.overflown += lost.tally();
+                summary.untold += lost.tally().datums;
             }
         }
         self.put_down();
@@ -108,14 +119,15 @@ impl Store {
 
     /// Hands queued rounds to the disk's thread; a stalled one gets them later.
     fn put_down(&self) {
-        let shelf = Arc::clone(&self.shelf);
+        let (shelf, now) = (Arc::clone(&self.shelf), self.clock.timestamp());
         let _ = self.disk.run(move || {
             let mut spool = lock(&shelf.spool);
             let Some(spool) = spool.as_mut() else { return };
             while let Some(entry) = shelf.first_queued() {
-                spool.append(entry.sample, entry.owed, entry.weight);
+                spool.append(&entry.sample, entry.owed, entry.weight, now);
                 shelf.summarise_taken(spool);
             }
+            shelf.tell_losses(spool);
             shelf.news.notify_one();
         });
     }
@@ -123,11 +135,16 @@ impl Store {
     /// What the spool said last.
     pub(super) fn summary(&self) -> Summary {
         let mut summary = lock(&self.shelf.summary).clone();
+        summary.unreported += summary.untold;
         let queue = std::mem::take(&mut summary.queue);
+        if queue.len() > 1 && summary.degraded.is_none() {
+            summary.degraded = Some(format!("the disk is stalled: {} rounds wait for it", queue.len()));
+        }
         for entry in summary.in_hand.take().into_iter().chain(queue) {
-            let tally = Tally { rounds: 1, datums: u64::from(entry.weight.of(entry.owed)) };
-            summary.waiting += tally;
-            summary.counters.appended += tally;
+            summary.waiting += entry.tally();
+            summary.counters.appended += entry.tally();
+            // It tells of them, as soon as it is in the spool.
+            summary.unreported = summary.unreported.saturating_sub(u64::from(entry.sample.lost));
             summary.oldest = Some(summary.oldest.map_or(entry.sample.tick, |oldest| oldest.min(entry.sample.tick)));
         }
         summary
@@ -138,11 +155,18 @@ impl Store {
         self.shelf.news.notified().await;
     }
 
+    /// Datums of rounds that were delivered otherwise were refused.
+    pub(super) fn note_lost(&self, datums: u64) {
+        lock(&self.shelf.summary).untold += datums;
+        self.put_down();
+    }
+
     /// What waits, but for what the caller has in hand; `None`: the disk is stalled.
     pub(super) async fn stock(&self, fresh: Fresh) -> Option<Stock> {
         self.put_down_queued();
+        let now = self.clock.timestamp();
         self.ask(move |spool| {
-            let any = |errand: Errand| !spool.newest(1, wanted(errand, fresh)).is_empty();
+            let mut any = |errand: Errand| !gather(spool, errand, fresh, 1, now).is_empty();
             Stock {
                 urgent: any(Errand::Urgent),
                 flush: any(Errand::Flush),
@@ -154,9 +178,10 @@ impl Store {
         .await
     }
 
-    /// Rounds for an errand, the newest first.
-    pub(super) async fn pick(&self, errand: Errand, fresh: Fresh) -> Option<Vec<Waiting>> {
-        self.ask(move |spool| spool.newest(MOST_PICKED, wanted(errand, fresh))).await
+    /// Rounds for an errand, the newest first: as many as have `most_datums`, but one at least.
+    pub(super) async fn pick(&self, errand: Errand, fresh: Fresh, most_datums: u32) -> Option<Vec<Waiting>> {
+        let now = self.clock.timestamp();
+        self.ask(move |spool| gather(spool, errand, fresh, most_datums, now)).await
     }
 
     /// The rounds' parts were delivered.
@@ -167,11 +192,6 @@ impl Store {
     /// The rounds' parts were sent, and no answer came.
     pub(super) async fn doubt(&self, rounds: Vec<(Seq, Parts)>) -> Option<()> {
         self.ask(move |spool| spool.doubt(&rounds)).await
-    }
-
-    /// CloudWatch will never take the rounds' parts.
-    pub(super) async fn discard(&self, rounds: Vec<(Seq, Parts)>) -> Option<()> {
-        self.ask(move |spool| spool.discard(&rounds)).await
     }
 
     fn put_down_queued(&self) {
@@ -199,7 +219,22 @@ impl fmt::Debug for Store {
     }
 }
 
+impl Entry {
+    fn tally(&self) -> Tally {
+        Tally { rounds: 1, datums: u64::from(self.weight.of(self.owed)) }
+    }
+}
+
 impl Shelf {
+    fn tell_losses(&self, spool: &mut Spool) {
+        let mut summary = lock(&self.summary);
+        let untold = std::mem::take(&mut summary.untold);
+        if untold > 0 {
+            spool.note_lost(untold);
+            summary.take(spool);
+        }
+    }
+
     fn first_queued(&self) -> Option<Entry> {
         let mut summary = lock(&self.summary);
         summary.in_hand = summary.queue.pop_front();
@@ -219,33 +254,55 @@ impl Shelf {
 
 impl Summary {
     fn take(&mut self, spool: &Spool) {
+        let State { waiting, oldest, degraded, full, .. } = spool.state();
         self.counters = spool.counters();
-        self.waiting = spool.waiting();
-        self.oldest = spool.oldest();
+        self.unreported = spool.unreported();
+        (self.waiting, self.oldest, self.degraded, self.full) = (waiting, oldest, degraded, full);
     }
 }
 
-/// Which parts of a round an errand takes.
-pub(super) fn parts_of(errand: Errand, owed: Parts, doubt: Parts) -> Parts {
+/// Which parts an errand takes, and whether those in doubt.
+const fn wanted(errand: Errand) -> (Parts, Doubt) {
     match errand {
-        Errand::Urgent => (owed & Parts::URGENT).without(doubt),
-        Errand::Flush => (owed & Parts::SCHEDULED).without(doubt),
-        Errand::Backfill => owed.without(doubt),
-        Errand::Doubtful => owed & doubt,
+        Errand::Urgent => (Parts::URGENT, Doubt::Undoubted),
+        Errand::Flush => (Parts::SCHEDULED, Doubt::Undoubted),
+        Errand::Backfill => (Parts::ALL, Doubt::Undoubted),
+        Errand::Doubtful => (Parts::ALL, Doubt::Doubted),
         // What was begun is not the spool's to say.
-        Errand::Rest => Parts::NONE,
+        Errand::Rest => (Parts::NONE, Doubt::Undoubted),
     }
 }
 
-fn wanted(errand: Errand, Fresh(fresh): Fresh) -> impl Fn(Timestamp, Parts, Parts) -> bool {
-    move |tick, owed, doubt| {
-        let of_age = match errand {
-            Errand::Urgent | Errand::Flush => tick >= fresh,
-            Errand::Backfill => tick < fresh,
-            Errand::Doubtful | Errand::Rest => true,
-        };
-        of_age && !parts_of(errand, owed, doubt).is_empty()
+/// The rounds of an errand, page by page: a page of the spool knows nothing of freshness.
+fn gather(spool: &mut Spool, errand: Errand, Fresh(fresh): Fresh, most_datums: u32, now: Timestamp) -> Vec<Waiting> {
+    let (parts, doubt) = wanted(errand);
+    let of_age = |tick: Timestamp| match errand {
+        Errand::Urgent | Errand::Flush => tick >= fresh,
+        Errand::Backfill => tick < fresh,
+        Errand::Doubtful | Errand::Rest => true,
+    };
+    let mut found = Vec::new();
+    let mut page = spool.newest(parts, doubt, PAGE, now);
+    for _ in 0..MOST_PAGES {
+        let Some(last) = page.last().map(|waiting| waiting.seq) else { break };
+        let before = found.len();
+        for waiting in page {
+            if found.len() >= MOST_PICKED || (most_datums == 1 && !found.is_empty()) {
+                return found;
+            }
+            if of_age(waiting.sample.tick) {
+                found.push(waiting);
+            }
+        }
+        let fruitless = found.len() == before;
+        match errand {
+            // Whatever is older than a page without one that is fresh is not fresh either, but for a clock that was set.
+            Errand::Urgent | Errand::Flush if fruitless => break,
+            Errand::Urgent | Errand::Flush | Errand::Backfill | Errand::Doubtful | Errand::Rest => {}
+        }
+        page = spool.before(last, parts, doubt, PAGE, now);
     }
+    found
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -257,3 +314,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 const MOST_QUEUED: usize = 64;
 /// Rounds that are looked at for one request; they are small, and it is full long before.
 const MOST_PICKED: usize = 400;
+/// Datums of one look into the spool.
+const PAGE: u32 = 250;
+/// Looks for one errand.
+const MOST_PAGES: usize = 64;
