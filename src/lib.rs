@@ -25,6 +25,7 @@ pub mod sys;
 pub mod config;
 pub mod host;
 pub mod render;
+pub mod sink;
 
 pub mod plan;
 
