@@ -1,5 +1,7 @@
 //! Carries samples to CloudWatch: they wait in the spool until CloudWatch has confirmed them, however long that takes.
 
+pub mod spool;
+
 use std::{collections::BTreeMap, net::IpAddr, path::PathBuf};
 
 use crate::{
