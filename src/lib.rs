@@ -14,6 +14,7 @@ pub mod model;
 
 pub mod catalog;
 
+pub mod alarms;
 pub mod classify;
 pub mod disk;
 pub mod history;

@@ -33,6 +33,8 @@ pub(super) enum Verb {
     Status(StatusArgs),
     /// List the host names that would be probed; uses no network
     Targets(TargetsArgs),
+    /// Print CloudWatch alarms and a dashboard for the configured targets
+    Alarms(AlarmsArgs),
     /// Explain a cause: what it means, how to confirm and how to mend it
     Explain(ExplainArgs),
     /// Print a completion script for a shell
@@ -150,6 +152,25 @@ pub(super) struct TargetsArgs {
     pub(super) format: ListFormat,
 }
 
+/// `vpce-probe alarms`.
+#[derive(Debug, Args)]
+pub(super) struct AlarmsArgs {
+    #[command(flatten)]
+    pub(super) config: ConfigArg,
+    /// The AWS region; default: the config's, AWS_REGION, AWS_DEFAULT_REGION, or the search domain of resolv.conf
+    #[arg(long, value_name = "REGION")]
+    pub(super) region: Option<String>,
+    /// How many hosts should report; a parameter of the template has it as its default
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) expected_hosts: Option<u32>,
+    /// The Auto Scaling group of the hosts, whose in-service count should report; may be repeated
+    #[arg(long = "auto-scaling-group", value_name = "NAME", conflicts_with = "expected_hosts")]
+    pub(super) groups: Vec<String>,
+    /// The form of the template
+    #[arg(long, value_enum, default_value_t = TemplateFormat::Cloudformation, value_name = "FORMAT")]
+    pub(super) format: TemplateFormat,
+}
+
 /// `vpce-probe explain`.
 #[derive(Debug, Args)]
 pub(super) struct ExplainArgs {
@@ -191,6 +212,13 @@ pub(super) enum ListFormat {
     Table,
     /// For programs
     Json,
+}
+
+/// The form of a template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum TemplateFormat {
+    /// An AWS CloudFormation template in JSON
+    Cloudformation,
 }
 
 /// When to use colour.

@@ -1,5 +1,6 @@
 //! The command line: one file a verb.
 
+mod alarms;
 mod args;
 mod check;
 mod completions;
@@ -45,6 +46,7 @@ fn run(verb: Verb) -> Exit {
         Verb::Check(args) => check::run(&args),
         Verb::Status(args) => status::run(&args),
         Verb::Targets(args) => targets::run(&args),
+        Verb::Alarms(args) => alarms::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Completions { shell } => completions::run(shell),
         Verb::Man => man::run(),
