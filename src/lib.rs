@@ -36,4 +36,6 @@ pub mod deliver;
 
 pub mod round;
 
+pub mod daemon;
+
 pub mod cli;

@@ -71,6 +71,9 @@ pub(super) struct OnceArgs {
     pub(super) services: Vec<String>,
     #[command(flatten)]
     pub(super) output: OutputArgs,
+    /// Ship the round's metrics to CloudWatch as well, and say what became of that
+    #[arg(long)]
+    pub(super) publish: bool,
     /// End the whole round after this, e.g. 5s; default: the config's round_deadline, 10s
     #[arg(long, value_name = "DURATION", value_parser = timeout)]
     pub(super) timeout: Option<Duration>,

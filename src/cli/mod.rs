@@ -11,6 +11,7 @@ mod log;
 mod man;
 mod once;
 mod progress;
+mod publish;
 mod report;
 mod run;
 mod screen;

@@ -19,7 +19,8 @@ use super::{
     settings::{delivery_settings, host_name},
     state_file,
     timetable::{Begun, Timetable},
-    ways, words,
+    ways::surroundings,
+    words,
 };
 use crate::{
     config::Config,
@@ -30,7 +31,7 @@ use crate::{
     metric,
     model::{
         event::{Entry, Event, Field, Level},
-        plan::{DnsPlan, Plan},
+        plan::DnsPlan,
         round::{Round, SCHEMA_VERSION},
         units::Timestamp,
         verdict::RoundVerdict,
@@ -206,7 +207,7 @@ impl Rounds {
         let news = self.history.observe(&mut round);
         self.timetable.recheck(&news, begun.reason, self.settings.config.round_deadline);
         if let Some(delivery) = &self.delivery {
-            delivery.surroundings(surroundings(&round, &plan, reading));
+            delivery.surroundings(surroundings(&round, &plan, reading.error_s));
             if let Some(tick) = begun.stands_for {
                 let condition = self.tail.follow(round.verdict, tick);
                 delivery.submit(metric::sample(&round, tick, condition, delivery.counters()));
@@ -316,17 +317,6 @@ impl Rounds {
 
     fn delivery_settings(&self) -> deliver::Settings {
         delivery_settings(&self.settings.config, &self.environment, self.timetable.key())
-    }
-}
-
-/// What helps a delivery of what a round found out.
-fn surroundings(round: &Round, plan: &Plan, reading: Reading) -> Surroundings {
-    Surroundings {
-        region: round.host.region.clone(),
-        dns: plan.dns.clone(),
-        family: plan.family,
-        clock_error_s: reading.error_s,
-        ways: ways::ways(round),
     }
 }
 

@@ -228,6 +228,14 @@ events! {
     HostProblem = "host-problem", "228a22f3a8e44b16b7cb7849e5e6cba5", Warning,
         [Round, Cause, Severity, Advice],
         "This host has a problem: @VPCE_CAUSE@";
+    /// Nothing can be probed: the region is not known, or no target is left. It is tried again with each round.
+    NothingToProbe = "nothing-to-probe", "e5c6599c0ba9d6b7a0dac5f177e00b5d", Error,
+        [Error],
+        "Nothing can be probed";
+    /// What is probed is odd, for example in a region that no partition knows.
+    OddPlan = "odd-plan", "9320ab67c52091149573b7604a02d3b8", Warning,
+        [Error],
+        "What is probed is odd";
     /// The state file or the textfile cannot be written: `vpce-probe status` or the node exporter shows old data.
     StateUnwritable = "state-unwritable", "fbe216635f524a349babe2b647a58868", Warning,
         [File, Error],
