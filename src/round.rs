@@ -105,6 +105,9 @@ pub async fn of_facts(
         targets: judgement.targets,
         shipping: None,
         last_failure: None,
+        interval_s: None,
+        starting: false,
+        announced: None,
         age_s: None,
     };
     Ok(Finished { round, plan, warnings })
