@@ -61,7 +61,7 @@ pub struct TargetReport {
 }
 
 /// The state of metric delivery. `None` in a round that ships nothing.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Default)]
 pub struct Shipping {
     /// One word, e.g. `idle`, `ok`, `failing`.
     pub state: String,
