@@ -155,6 +155,30 @@ fn the_end_does_not_wait_for_a_stalled_journald() {
     });
 }
 
+/// The writer hangs in journald's socket when journald dies. What the socket held dies with it (under systemd, which holds the
+/// socket, it would live); nothing else is missing.
+#[test]
+fn a_journald_that_dies_stalled_takes_only_what_it_was_given() {
+    play("a_journald_that_dies_stalled_takes_only_what_it_was_given", |world| {
+        world.start_journald();
+        let mut talker = world.talker(JOURNAL);
+        world.stop_journald();
+        talker.count("say 1000");
+        world.kill_journald();
+        world.start_journald();
+        talker.count("say 100");
+        assert_eq!((talker.count("finish 60000"), talker.count("lost")), (0, 0));
+        talker.end();
+        let numbers = numbers(&world.journal(&[]));
+        assert!(numbers.is_sorted_by(|before, after| before < after) && numbers.last() == Some(&1099));
+        let held = std::fs::read_to_string("/proc/sys/net/unix/max_dgram_qlen").expect("Linux");
+        let held: usize = held.trim().parse().expect("a number");
+        // The kernel takes one more than its limit, before the first record there is an empty one.
+        assert!(1100 - numbers.len() <= held + 1, "{} of 1100 found", numbers.len());
+        println!("died stalled: 1100 said, {} found; a socket holds {held}", numbers.len());
+    });
+}
+
 #[test]
 fn what_is_said_while_journald_is_gone_arrives_after_it_is_back() {
     play("what_is_said_while_journald_is_gone_arrives_after_it_is_back", |world| {
