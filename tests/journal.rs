@@ -132,11 +132,13 @@ fn a_stalled_journald_costs_nobody_anything() {
         assert!(waits < 20, "one in a thousand at most: {cost}");
         assert!(world.journald_is_stopped());
         world.continue_journald();
+        world::within("journald goes on", || !journal(&[]).is_empty());
+        talker.ask("say 1000");
         assert_eq!(talker.count("finish 60000"), 0);
         let lost = talker.count("lost");
         talker.end();
-        let found = balance(21_000, lost);
-        eprintln!("stalled: 21000 said, {found} found, {lost} counted as lost, {cost}");
+        let found = balance(22_000, lost);
+        eprintln!("stalled: 22000 said, {found} found, {lost} counted as lost, {cost}");
     });
 }
 

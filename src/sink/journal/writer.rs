@@ -274,7 +274,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
-    use super::{Written, safe};
+    use super::{LOST, Written, safe};
+    use crate::sink::journal::record::tests::made;
 
     #[test]
     fn nothing_in_a_value_can_act_on_a_terminal() {
@@ -289,5 +290,15 @@ mod tests {
         let text = line.to_string();
         let (at, rest) = text.split_once(' ').expect("a time and the rest");
         assert_eq!((at.len(), rest), ("2026-11-21T03:04:05.678Z".len(), "warning: one two"));
+    }
+
+    #[test]
+    fn a_record_tells_what_was_lost_before_it() {
+        let mut record = made(|| tracing::info!(vpce_target = "kms", "kms recovered"));
+        assert!(Written::of(&record).fields.iter().all(|(name, _)| name != LOST));
+        record.lost_before = 3;
+        let written = Written::of(&record);
+        assert_eq!(written.message, "kms recovered (3 log records before this one were lost)");
+        assert!(written.fields.contains(&(LOST.to_owned(), "3".to_owned())), "{:?}", written.fields);
     }
 }
