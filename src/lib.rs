@@ -14,6 +14,7 @@ pub mod model;
 
 pub mod catalog;
 
+pub mod alarms;
 pub mod classify;
 pub mod disk;
 pub mod history;
@@ -25,6 +26,7 @@ pub mod sys;
 pub mod config;
 pub mod host;
 pub mod render;
+pub mod sink;
 
 pub mod plan;
 
@@ -33,5 +35,7 @@ pub mod probe;
 pub mod deliver;
 
 pub mod round;
+
+pub mod daemon;
 
 pub mod cli;

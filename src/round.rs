@@ -15,7 +15,7 @@ use crate::{
         units::{Millis, RoundId, Timestamp},
     },
     plan::{self, Choice, PlanError, Planned},
-    probe::{ProbeError, Prober},
+    probe::Prober,
 };
 
 /// How far a round is, for a progress line.
@@ -32,17 +32,6 @@ pub enum Progress {
     },
 }
 
-/// Why there is no report: our own trouble or the operator's, never a target's.
-#[derive(Debug, thiserror::Error)]
-pub enum RoundError {
-    /// It is not known what to probe.
-    #[error(transparent)]
-    Plan(#[from] PlanError),
-    /// Nothing can be probed.
-    #[error(transparent)]
-    Probe(#[from] ProbeError),
-}
-
 /// A finished round, and what is odd about its plan, one sentence each.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finished {
@@ -54,25 +43,24 @@ pub struct Finished {
     pub warnings: Vec<String>,
 }
 
-/// The whole of one round, its report included; it ends within the round's deadline, counted from the call.
+/// The whole of one round on a host that nothing is known of yet, its report included; it ends within the round's
+/// deadline, counted from `clock`.
 ///
 /// # Errors
-/// See [`RoundError`].
+/// Where it is not known what to probe.
 pub async fn run(
     config: &Config,
     choice: &Choice,
+    prober: &Prober,
     query: &Query,
-    started: Timestamp,
+    clock: Clock,
     progress: &dyn Fn(Progress),
-) -> Result<Finished, RoundError> {
-    let start = Instant::now();
-    // First, while every descriptor is still free: with none left the trust store would look unreadable.
-    let prober = Prober::new(&plan::tls(config))?;
+) -> Result<Finished, PlanError> {
     progress(Progress::Discovering);
     let timeout = query.timeout.min(deadline(config, choice) / 2);
     let facts = host::discover(&Query { timeout, ..query.clone() }).await;
     let done = |done, targets| progress(Progress::Probing { done, targets });
-    Ok(of_facts(config, choice, &prober, facts, Clock { start, started }, &done).await?)
+    of_facts(config, choice, prober, facts, clock, &done).await
 }
 
 /// When a round began, by both clocks.
@@ -117,6 +105,9 @@ pub async fn of_facts(
         targets: judgement.targets,
         shipping: None,
         last_failure: None,
+        interval_s: None,
+        starting: false,
+        announced: None,
         age_s: None,
     };
     Ok(Finished { round, plan, warnings })

@@ -27,12 +27,14 @@ pub(super) enum Verb {
     Run(RunArgs),
     /// Probe every target once, now, and say what is wrong
     Once(OnceArgs),
-    /// Read the config, report every mistake in it, and show what would be probed
+    /// Read the config, report every mistake in it, and show what would be probed and what its metrics cost
     Check(CheckArgs),
     /// Show the last round of the running daemon
     Status(StatusArgs),
     /// List the host names that would be probed; uses no network
     Targets(TargetsArgs),
+    /// Print CloudWatch alarms and a dashboard for the configured targets
+    Alarms(AlarmsArgs),
     /// Explain a cause: what it means, how to confirm and how to mend it
     Explain(ExplainArgs),
     /// Print a completion script for a shell
@@ -69,6 +71,9 @@ pub(super) struct OnceArgs {
     pub(super) services: Vec<String>,
     #[command(flatten)]
     pub(super) output: OutputArgs,
+    /// Ship the round's metrics to CloudWatch as well, and say what became of that
+    #[arg(long)]
+    pub(super) publish: bool,
     /// End the whole round after this, e.g. 5s; default: the config's round_deadline, 10s
     #[arg(long, value_name = "DURATION", value_parser = timeout)]
     pub(super) timeout: Option<Duration>,
@@ -116,6 +121,9 @@ pub(super) struct OutputArgs {
 pub(super) struct CheckArgs {
     #[command(flatten)]
     pub(super) config: ConfigArg,
+    /// Reckon what metrics of so many hosts of one VPC cost
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(super) instances: u32,
 }
 
 /// `vpce-probe status`.
@@ -148,6 +156,25 @@ pub(super) struct TargetsArgs {
     /// The form of the list
     #[arg(long, value_enum, default_value_t = ListFormat::Table, value_name = "FORMAT")]
     pub(super) format: ListFormat,
+}
+
+/// `vpce-probe alarms`.
+#[derive(Debug, Args)]
+pub(super) struct AlarmsArgs {
+    #[command(flatten)]
+    pub(super) config: ConfigArg,
+    /// The AWS region; default: the config's, AWS_REGION, AWS_DEFAULT_REGION, or the search domain of resolv.conf
+    #[arg(long, value_name = "REGION")]
+    pub(super) region: Option<String>,
+    /// How many hosts should report; a parameter of the template has it as its default
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) expected_hosts: Option<u32>,
+    /// The Auto Scaling group of the hosts, whose in-service count should report; may be repeated
+    #[arg(long = "auto-scaling-group", value_name = "NAME", conflicts_with = "expected_hosts")]
+    pub(super) groups: Vec<String>,
+    /// The form of the template
+    #[arg(long, value_enum, default_value_t = TemplateFormat::Cloudformation, value_name = "FORMAT")]
+    pub(super) format: TemplateFormat,
 }
 
 /// `vpce-probe explain`.
@@ -191,6 +218,13 @@ pub(super) enum ListFormat {
     Table,
     /// For programs
     Json,
+}
+
+/// The form of a template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum TemplateFormat {
+    /// An AWS CloudFormation template in JSON
+    Cloudformation,
 }
 
 /// When to use colour.

@@ -1,5 +1,6 @@
 //! The command line: one file a verb.
 
+mod alarms;
 mod args;
 mod check;
 mod completions;
@@ -10,6 +11,7 @@ mod log;
 mod man;
 mod once;
 mod progress;
+mod publish;
 mod report;
 mod run;
 mod screen;
@@ -45,6 +47,7 @@ fn run(verb: Verb) -> Exit {
         Verb::Check(args) => check::run(&args),
         Verb::Status(args) => status::run(&args),
         Verb::Targets(args) => targets::run(&args),
+        Verb::Alarms(args) => alarms::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Completions { shell } => completions::run(shell),
         Verb::Man => man::run(),

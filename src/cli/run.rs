@@ -13,7 +13,8 @@ use super::{
 use crate::{
     config::{self, LoadError, Severity},
     daemon::{self, Ended, Refusal},
-    sink::journal::Logging,
+    model::event::{Entry, Event},
+    sink::journal::{Logging, say},
     sys,
 };
 
@@ -54,7 +55,8 @@ fn told(ended: &Ended) -> Exit {
         Ended::Asked => Exit::Done,
         Ended::Occupied(pid) => {
             let who = pid.map_or_else(String::new, |pid| format!(", process {pid}"));
-            tracing::error!("another vpce-probe runs already{who}: this one ends (systemctl status vpce-probe)");
+            let words = format!("another vpce-probe runs already{who}: this one ends (systemctl status vpce-probe)");
+            say(&Entry::new(Event::AlreadyRunning, words));
             Exit::Occupied
         }
         Ended::BadConfig(said) => {

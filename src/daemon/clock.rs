@@ -10,6 +10,12 @@ use tokio::time::Instant;
 
 use crate::model::{round::Round, units::Timestamp};
 
+/// This host's clock minus AWS's as one round saw it, in seconds, where that is more than the measurement's own error.
+#[must_use]
+pub fn clock_error(round: &Round) -> Option<f64> {
+    skew(round).filter(|error| error.abs() >= NOTICEABLE)
+}
+
 /// Both clocks, and what is known of the difference to AWS's.
 #[derive(Debug)]
 pub(super) struct Clock {

@@ -22,7 +22,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-pub use self::settings::delivery_settings;
+pub use self::{clock::clock_error, settings::delivery_settings, ways::surroundings};
 use self::rounds::Rounds;
 use crate::{
     config::{Config, Diagnostic, duration},

@@ -2,6 +2,9 @@
 
 use std::{
     collections::BTreeMap,
+    fs::File,
+    io::Read,
+    path::Path,
     sync::Arc,
     time::Duration,
 };
@@ -16,19 +19,21 @@ use super::{
     settings::{delivery_settings, host_name},
     state_file,
     timetable::{Begun, Timetable},
-    ways, words,
+    ways::surroundings,
+    words,
 };
 use crate::{
     config::Config,
     deliver::{self, Delivery, Surroundings},
     disk::Disk,
-    history::History,
+    history::{History, News},
     host::Watch,
     metric,
     model::{
         event::{Entry, Event, Field, Level},
-        plan::{DnsPlan, Plan},
-        round::Round,
+        plan::DnsPlan,
+        round::{Round, SCHEMA_VERSION},
+        units::Timestamp,
         verdict::RoundVerdict,
     },
     plan::{self, Choice, PlanError},
@@ -81,7 +86,9 @@ impl Rounds {
     ) -> Result<Self, ProbeError> {
         let prober = Prober::new(&plan::tls(&settings.config))?;
         let clock = Clock::new();
-        let history = History::new(settings.config.confirm);
+        let confirm = settings.config.confirm;
+        let earlier = earlier(&state_file(&settings.config, environment), clock.read().wall);
+        let history = earlier.map_or_else(|| History::new(confirm), |last| History::resume(confirm, &last));
         let mut rounds = Self {
             files: files(&settings.config, environment, &disk),
             timetable: Timetable::new(settings.config.interval, host_name(), clock.read()),
@@ -200,7 +207,7 @@ impl Rounds {
         let news = self.history.observe(&mut round);
         self.timetable.recheck(&news, begun.reason, self.settings.config.round_deadline);
         if let Some(delivery) = &self.delivery {
-            delivery.surroundings(surroundings(&round, &plan, reading));
+            delivery.surroundings(surroundings(&round, &plan, reading.error_s));
             if let Some(tick) = begun.stands_for {
                 let condition = self.tail.follow(round.verdict, tick);
                 delivery.submit(metric::sample(&round, tick, condition, delivery.counters()));
@@ -313,20 +320,24 @@ impl Rounds {
     }
 }
 
-/// What helps a delivery of what a round found out.
-fn surroundings(round: &Round, plan: &Plan, reading: Reading) -> Surroundings {
-    Surroundings {
-        region: round.host.region.clone(),
-        dns: plan.dns.clone(),
-        family: plan.family,
-        clock_error_s: reading.error_s,
-        ways: ways::ways(round),
-    }
-}
-
 fn files(config: &Config, environment: &BTreeMap<String, String>, disk: &Disk) -> Files {
     Files::new(disk.clone(), state_file(config, environment), config.textfile.path.clone())
 }
+
+/// The last round of a daemon that ended a moment ago: after an update or a crash, what was announced stays announced.
+fn earlier(path: &Path, now: Timestamp) -> Option<Round> {
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(LARGEST_STATE).read_to_end(&mut bytes)).ok()?;
+    let round: Round = serde_json::from_slice(&bytes).ok()?;
+    let age = now.unix_millis() - round.started_at.unix_millis();
+    (round.schema_version == SCHEMA_VERSION && (0..=LONGEST_GAP_MS).contains(&age)).then_some(round)
+}
+
+/// A gap that was longer says nothing about what was in it.
+const LONGEST_GAP_MS: i64 = 15 * 60 * 1000;
+
+/// A report of hundreds of targets has some megabytes.
+const LARGEST_STATE: u64 = 16 << 20;
 
 /// A summary for everybody comes this often while nothing changes.
 const SUMMARY_EVERY: Duration = Duration::from_hours(1);

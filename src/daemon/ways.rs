@@ -1,16 +1,29 @@
 //! What a round knows of the ways to endpoints, for the delivery: it must not sit in the hole that it reports.
 
 use crate::{
-    deliver::Way,
+    deliver::{Surroundings, Way},
     model::{
         observation::{LargeHello, MtuOutcome, MtuRecord},
+        plan::Plan,
         round::{AddressReport, Round},
         verdict::Verdict,
     },
 };
 
+/// What helps a delivery of what a round found out; `clock_error_s` as in [`Surroundings`].
+#[must_use]
+pub fn surroundings(round: &Round, plan: &Plan, clock_error_s: Option<f64>) -> Surroundings {
+    Surroundings {
+        region: round.host.region.clone(),
+        dns: plan.dns.clone(),
+        family: plan.family,
+        clock_error_s,
+        ways: ways(round),
+    }
+}
+
 /// One way for each address that was probed.
-pub(super) fn ways(round: &Round) -> Vec<Way> {
+fn ways(round: &Round) -> Vec<Way> {
     let targets = round.targets.iter();
     targets.flat_map(|report| report.addresses.iter().map(|seen| way(&report.target.host, seen))).collect()
 }
