@@ -41,8 +41,7 @@ pub(super) fn run(args: &RunArgs) -> Exit {
             return Exit::Failed;
         }
     };
-    let initial =
-        daemon::Settings { query: settings::query(&settings.config, None), config: settings.config };
+    let initial = daemon::Settings { query: settings::query(&settings.config, None), config: settings.config };
     let ended = runtime.block_on(Box::pin(daemon::run(initial, &|| read(args), &environment)));
     runtime.shutdown_background();
     let exit = told(&ended);

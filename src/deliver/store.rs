@@ -137,7 +137,7 @@ impl Store {
         let mut summary = lock(&self.shelf.summary).clone();
         summary.unreported += summary.untold;
         let queue = std::mem::take(&mut summary.queue);
-        if queue.len() > 1 && summary.degraded.is_none() {
+        if queue.len() > MOST_BRIEFLY && summary.degraded.is_none() {
             summary.degraded = Some(format!("the disk is stalled: {} rounds wait for it", queue.len()));
         }
         for entry in summary.in_hand.take().into_iter().chain(queue) {
@@ -310,6 +310,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Rounds that may wait for the disk without a word.
+const MOST_BRIEFLY: usize = 3;
 /// Rounds that wait for a stalled disk: an hour's.
 const MOST_QUEUED: usize = 64;
 /// Rounds that are looked at for one request; they are small, and it is full long before.
