@@ -175,9 +175,9 @@ impl Board {
     pub(super) fn shipping(&self, summary: &Summary) -> Shipping {
         let state = match (&self.trouble, self.ready, self.last_ok) {
             (Some(_), ..) => "failing",
-            (None, false, _) => "waiting for the region",
+            (None, false, _) => "waiting",
             (None, true, None) => "idle",
-            (None, true, Some(_)) if self.outage.is_some() => "catching up",
+            (None, true, Some(_)) if self.outage.is_some() => "catching-up",
             (None, true, Some(_)) => "ok",
         };
         Shipping {

@@ -123,6 +123,8 @@ impl Courier {
         let Some(stock) = self.stock().await else {
             return Step::Wait(Some(Instant::now() + STALLED));
         };
+        // All that was due is sent, be it in several requests, or nothing was.
+        self.flush.due &= stock.flush;
         if !(stock.backlog || stock.doubtful || self.parcel.is_some()) {
             let summary = self.store.summary();
             self.board().caught_up(&summary);
@@ -283,9 +285,6 @@ impl Courier {
 
     /// Everything of it is answered.
     async fn finish(&mut self, parcel: Parcel) {
-        if parcel.errand == Errand::Flush {
-            self.flush.due = false;
-        }
         let rounds = parcel.rounds.len();
         // A stalled disk keeps them as they are: then they are delivered twice, after a long time.
         if self.store.settle(parcel.rounds).await.is_none() {

@@ -311,3 +311,79 @@ const POISON: &[&str] = &[
     "Serialization",
     "InvalidFormat",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::{Answer, Arrival, Cause, Known, Remedy, Said, Seen, Trouble, Way, read};
+    use crate::deliver::connector::Broken;
+
+    fn answered(status: u16, code: &str, message: &str, clock_error_s: Option<f64>, correction_s: f64) -> Trouble {
+        let answer = Answer { status, speaks_cbor: true, clock_error_s, ..Answer::default() };
+        let seen = Seen { host: "a.example".to_owned(), sent: true, answer: Some(answer), ..Seen::default() };
+        let said = Said { code: code.to_owned(), message: message.to_owned() };
+        read(&seen, &said, Known { ways: &[], correction_s })
+    }
+
+    #[test]
+    fn each_answer_has_its_remedy() {
+        let check = |status, code, message, cause: Cause, remedy: Remedy| {
+            let trouble = answered(status, code, message, None, 0.0);
+            assert_eq!((trouble.cause, trouble.remedy, trouble.arrival), (cause, remedy, Arrival::No), "{code}");
+        };
+        check(400, "ThrottlingException", "", Cause::PublishThrottled, Remedy::Throttled(None));
+        check(400, "Sender", "Rate exceeded", Cause::PublishThrottled, Remedy::Throttled(None));
+        check(403, "com.amazonaws#ExpiredTokenException", "", Cause::CredentialsExpired, Remedy::Renew);
+        check(400, "UnrecognizedClientException", "", Cause::PublishDenied, Remedy::Renew);
+        check(403, "", "", Cause::PublishDenied, Remedy::Later);
+        check(413, "", "", Cause::PublishFailing, Remedy::Halve);
+        check(400, "InvalidParameterCombinationException", "", Cause::PublishFailing, Remedy::Halve);
+        check(400, "ValidationError", "MetricData.member.3 of Namespace", Cause::PublishFailing, Remedy::Halve);
+        check(
+            400,
+            "InvalidParameterValue",
+            "The value AWS/x for parameter Namespace",
+            Cause::PublishFailing,
+            Remedy::Later,
+        );
+        check(500, "InternalFailure", "", Cause::PublishFailing, Remedy::Later);
+        check(418, "Unheard", "of", Cause::PublishFailing, Remedy::Later);
+    }
+
+    #[test]
+    fn a_clock_is_set_only_where_that_changes_something() {
+        let skew = |error, correction| answered(403, "RequestTimeTooSkewed", "", error, correction).remedy;
+        assert_eq!(skew(Some(600.0), 0.0), Remedy::SetClock(600.0));
+        assert_eq!(skew(Some(0.2), 86_400.0), Remedy::SetClock(0.2));
+        assert_eq!(skew(Some(600.0), 598.0), Remedy::Later);
+        assert_eq!(skew(None, 0.0), Remedy::Later);
+        let signature = answered(403, "SignatureDoesNotMatch", "X-Amz-Security-Token:t0ken", Some(0.1), 0.0);
+        assert_eq!((signature.cause, signature.remedy), (Cause::PublishDenied, Remedy::Renew));
+        assert!(!signature.summary.contains("t0ken"), "{}", signature.summary);
+    }
+
+    #[test]
+    fn a_silence_says_what_was_sent_and_what_the_probe_knows() {
+        let peer: std::net::SocketAddr = "10.0.0.1:443".parse().expect("an address");
+        let way = |address: &str, packet| Way {
+            host: "b.example".to_owned(),
+            address: address.parse().expect("an address"),
+            works: true,
+            packet,
+            small_hello: false,
+        };
+        let check = |sent: bool, ways: &[Way], arrival: Arrival, words: &[&str]| {
+            let broken = Some(Broken::Silent(std::time::Duration::from_secs(20)));
+            let seen = Seen { host: "a.example".to_owned(), peer: Some(peer), sent, broken, ..Seen::default() };
+            let trouble = read(&seen, &Said::default(), Known { ways, correction_s: 0.0 });
+            assert_eq!((trouble.cause, trouble.arrival), (Cause::PublishUnreachable, arrival));
+            assert_eq!(trouble.address, Some(peer.ip()));
+            for word in words {
+                assert!(trouble.summary.contains(word), "{}", trouble.summary);
+            }
+        };
+        check(true, &[], Arrival::InDoubt, &["a.example at 10.0.0.1:443", "gave no answer within 20 s"]);
+        check(false, &[], Arrival::No, &["not even the whole request"]);
+        check(true, &[way("10.0.0.1", Some(1_400))], Arrival::InDoubt, &["more than 1400 bytes vanish on this way"]);
+        check(true, &[way("10.0.0.9", Some(1_400))], Arrival::InDoubt, &["other endpoints (mtu-blackhole)"]);
+    }
+}

@@ -260,7 +260,7 @@ impl Attempt {
         let (opened, budget) = within(CONNECT, self.deadline, connect::open(&mut opening)).await;
         let tcp = opened
             .unwrap_or_else(|| Err(opening.timed_out(budget).into()))
-            .map_err(|stop| self.fault(stop, "connecting"))?;
+            .map_err(|stop| self.fault(stop, "connecting to"))?;
         if self.security == Security::Plain {
             return Ok(self.line(Stream::Plain(tcp), 0));
         }
@@ -283,7 +283,8 @@ impl Attempt {
             Stop::Network(failure) => (failure.cause, failure.detail),
             Stop::Ours { detail, .. } => (Cause::ResourceExhausted, detail),
         };
-        let summary = format!("{doing} {} ({}): {detail}", self.peer, self.host);
+        let named = if self.host == self.peer.ip().to_string() { String::new() } else { format!(" ({})", self.host) };
+        let summary = format!("{doing} {}{named}: {detail}", self.peer);
         Fault { cause, summary, address: Some(self.peer.ip()) }
     }
 }

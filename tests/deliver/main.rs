@@ -33,7 +33,7 @@ const NOW: Duration = Duration::ZERO;
 async fn a_flush_takes_what_is_fresh_in_one_request() {
     let fake = Fake::start().await;
     let delivery = beside(&fake);
-    assert_eq!(delivery.shipping().state, "waiting for the region".to_owned());
+    assert_eq!(delivery.shipping().state, "waiting");
     for age in [900, 600, 300] {
         delivery.submit(sample(Duration::from_millis(age), Condition::Healthy));
     }
@@ -62,6 +62,25 @@ async fn a_flush_takes_what_is_fresh_in_one_request() {
     let shipping = delivery.shipping();
     assert_eq!((shipping.state.as_str(), shipping.spooled, shipping.lost), ("ok", 0, 0));
     assert!(shipping.last_ok.is_some() && shipping.problems.is_empty());
+}
+
+#[tokio::test]
+async fn a_flush_of_the_default_targets_is_a_few_kilobytes() {
+    let fake = Fake::start().await;
+    let delivery = beside(&fake);
+    for age in 0..5 {
+        let mut round = sample(Duration::from_millis(100 * age), Condition::Healthy);
+        let like = round.targets[0].clone();
+        round.targets = ["ssm", "ssmmessages", "s3", "ec2messages", "logs", "monitoring"]
+            .map(|name| vpce_probe::model::sample::TargetSample { name: name.to_owned(), ..like.clone() })
+            .to_vec();
+        delivery.submit(round);
+    }
+    all_delivered(&delivery, &fake, 5, 1).await;
+    let datums: usize = fake.requests().iter().map(|request| request.datums.len()).sum();
+    let totals = delivery.totals();
+    println!("a flush of 5 rounds, 6 targets, {datums} datums: {:?} bytes, {} requests", totals.bytes, totals.requests);
+    assert!(totals.requests <= 2 && totals.bytes.0 < 6_000, "{totals:?}");
 }
 
 #[tokio::test]
