@@ -153,9 +153,12 @@ fn the_largest_requests_are_below_a_megabyte() {
     }
 }
 
-/// `cargo test --test metric -- --nocapture wire` prints the figures.
+/// `cargo test --test metric wire -- --nocapture` prints the figures.
 #[test]
+#[expect(clippy::print_stdout, reason = "figures for a person who asks for them")]
 fn the_price_of_bytes_is_that_of_real_bodies() {
+    let round = sample(&named("healthy"), tick(0), Condition::Healthy, COUNTERS);
+    println!("a healthy round in short: {} B", postcard::to_stdvec(&round).expect("encodes").len());
     for rounds in [1, 5, 10] {
         let datums = healthy(rounds);
         let (plain, packed) = (put(&datums, "VpceProbe", Compressed::No), put(&datums, "VpceProbe", Compressed::Yes));
