@@ -169,7 +169,6 @@ fn sick_hosts<'a>(query: &str, rhythm: &Rhythm) -> Alarm<'a> {
         topic: Topic::Alarm,
         watch: Watch::Math(vec![json!({
             "Id": "sick",
-            "Label": "${PROP('Dim.InstanceId')}",
             "Expression": query,
             "Period": rhythm.urgent,
             "ReturnData": true,

@@ -9,6 +9,7 @@ mod dashboard;
 mod list;
 mod names;
 mod parameters;
+mod print;
 mod rhythm;
 mod series;
 
@@ -42,7 +43,7 @@ pub struct Fleet<'a> {
 /// A template, and what whoever deploys it should know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
-    /// The template in JSON, keys sorted, with a line end at its end.
+    /// The template in JSON, keys sorted.
     pub json: String,
     /// One sentence each.
     pub notes: Vec<String>,
@@ -87,8 +88,7 @@ pub fn template(fleet: &Fleet<'_>) -> Result<Template, AlarmsError> {
         "Conditions": parameters::conditions(),
         "Resources": resources,
     });
-    let mut json = format!("{template:#}");
-    json.push('\n');
+    let json = print::print(&template);
     let mut notes = notes(fleet, &rhythm, &scheme);
     if json.len() > MOST_INLINE {
         notes.push(format!(
