@@ -36,7 +36,7 @@ class Host:
     dead_interface: typing.Callable = never
     lossy: typing.Callable = never
     doubled: typing.Callable = never
-    days_left: int = 200
+    expiring: typing.Callable = never
 
 
 def fleet(count, chance):
@@ -66,7 +66,7 @@ def _entries(host, begin, length, chance, cut):
             sick = host.sick(tick) or host.dead_interface(tick)
             if sick:
                 recovered = None
-            elif recovered is None and waiting_was_sick(host, tick):
+            elif recovered is None and _was_sick(host, tick):
                 recovered = tick
             lately = recovered is not None and tick - recovered < 900
             urgent, scheduled = _datums(host, begin + tick, tick, sick, lately)
@@ -103,7 +103,7 @@ def _entries(host, begin, length, chance, cut):
     return sent
 
 
-def waiting_was_sick(host, tick):
+def _was_sick(host, tick):
     """Whether the round before was not healthy."""
     return host.sick(tick - INTERVAL) or host.dead_interface(tick - INTERVAL)
 
@@ -113,11 +113,11 @@ def _request(host, begin, now, parts):
     entry = {"time": begin + now + 0.2, "outcome": "accepted", "namespace": NAMESPACE, "datums": datums}
     if not datums:
         return []
-    again = [entry | {"time": entry["time"] + chance_of_retry(host, now)}] if host.doubled(now) else []
+    again = [entry | {"time": entry["time"] + _delay_of_the_double(host, now)}] if host.doubled(now) else []
     return [entry, *again]
 
 
-def chance_of_retry(host, now):
+def _delay_of_the_double(host, now):
     """When a request whose reply was lost comes again, in seconds after it."""
     return random.Random(f"{host.name} {now}").uniform(5, 90)
 
@@ -139,7 +139,7 @@ def _datums(host, moment, tick, sick, lately):
         scheduled.append(datum("Success", [0 if broken else 1], VpcId=VPC, Target=target))
         scheduled.append(datum("AddressSuccess", [1] * alive + [0] * (INTERFACES - alive), VpcId=VPC, Target=target))
         if alive:
-            scheduled.append(datum("CertificateDaysLeft", [host.days_left] * alive, VpcId=VPC, Target=target))
+            scheduled.append(datum("CertificateDaysLeft", [13 if host.expiring(tick) else 200] * alive, VpcId=VPC, Target=target))
             scheduled.append(datum("HandshakeTime", [12.5] * alive, VpcId=VPC, Target=target))
     counts = {"failure": 3 if failed else 1 if dead else 0, "warning": 1 if dead else 0, "note": 0}
     urgent = [datum("Problems", [count], VpcId=VPC, Severity=severity) for severity, count in counts.items()]
