@@ -1,4 +1,4 @@
-//! `vpce-probe alarms` against real readers: cfn-lint, moto's CloudFormation, CloudWatch's rules over recorded data. They
+//! `vpce-probe alarms` against real readers: cfn-lint, moto's `CloudFormation`, CloudWatch's rules over recorded data. They
 //! live in `target/venv-cloud`, which `make setup` makes; without it these tests fail.
 
 use std::{
@@ -21,6 +21,9 @@ use vpce_probe::{
 const REGION: &str = "eu-west-1";
 const VPC: &str = "vpc-0123456789abcdef0";
 const INSTANCE: &str = "i-0123456789abcdef0";
+
+/// What stands before the table in docs/alarms.md.
+const MARK: &str = "<!-- the rest is written by tests/alarms.rs -->\n\n";
 
 const FIXED: &str = r#"
 interval = "45s"
@@ -103,12 +106,12 @@ fn case(folder: &TempDir, name: &str, toml: &str, arguments: &[&str]) -> Case {
 
 fn cases(folder: &TempDir) -> Vec<(&'static str, Case)> {
     let vpc = format!("[host]\nvpc_id = \"{VPC}\"\n");
-    let many: String = (0..60).map(|n| format!("[[target]]\nhost = \"vault-{n}.corp.example\"\n")).collect();
+    let many: Vec<String> = (0..60).map(|n| format!("[[target]]\nhost = \"vault-{n}.corp.example\"\n")).collect();
     vec![
         ("default", case(folder, "default", &vpc, &["--expected-hosts", "10"])),
         ("fixed", case(folder, "fixed", FIXED, &[])),
         ("no-vpc", case(folder, "no-vpc", "", &["--expected-hosts", "10"])),
-        ("many", case(folder, "many", &many, &[])),
+        ("many", case(folder, "many", &many.concat(), &[])),
         ("groups", case(folder, "groups", &vpc, &["--auto-scaling-group", "web", "--auto-scaling-group", "batch"])),
     ]
 }
@@ -183,22 +186,24 @@ fn every_alarm_reads_what_the_hosts_put() {
         let put = folder.path().join("put.json");
         let all = series(&case.config);
         fs::write(&put, json!(all).to_string()).expect("a file");
-        let check = |more: &[&str]| {
+        let check = || {
             let mut command = checker(&["series", "--put", put.to_str().expect("UTF-8")]);
             // Conditions that are off would hide an alarm from the comparison.
-            command.args(["--parameter", "AlarmOnWarnings=yes"]).args(more).arg(&case.template);
+            command.args(["--parameter", "AlarmOnWarnings=yes"]).arg(&case.template);
             command
         };
-        let said = succeed(&mut check(&[]));
+        let said = succeed(&mut check());
         let targets = plan::targets(&case.config, &Choice::default(), Some(REGION), None).expect("targets").0;
         let watched = targets.iter().filter(|target| target.name != "gone.corp.example").count();
         // One of the two silent-hosts alarms, share, failures, warnings, lost data, sick hosts; two for each target.
         let alarms = 6 + 2 * watched;
         assert!(said.starts_with(&format!("CREATE_COMPLETE: {alarms} alarms ")), "{name}: {said}");
-        // The comparison can fail: without the first series nothing counts the hosts.
-        fs::write(&put, json!(all[1..]).to_string()).expect("a file");
-        let output = check(&[]).output().expect("it runs");
-        assert!(!output.status.success() && text(&output).contains("Healthy"), "{name}: {}", text(&output));
+        if name == "default" {
+            // The comparison can fail: without the first series nothing counts the hosts.
+            fs::write(&put, json!(all[1..]).to_string()).expect("a file");
+            let output = check().output().expect("it runs");
+            assert!(!output.status.success() && text(&output).contains("Healthy"), "{}", text(&output));
+        }
     }
 }
 
@@ -207,16 +212,22 @@ fn the_evaluator_obeys_the_guide() {
     assert_eq!(succeed(&mut checker(&["rules"])).trim(), "104 cells of the guide's tables agree");
 }
 
-/// The table is in docs/alarms.md.
+/// Every seed is fixed, so the table in docs/alarms.md is the same every time.
 #[test]
 fn alarms_fire_when_they_should_and_never_else() {
     let folder = TempDir::new().expect("a folder");
     let vpc = format!("[host]\nvpc_id = \"{VPC}\"\n");
     let case = case(&folder, "played", &vpc, &["--expected-hosts", "10"]);
     let table = succeed(checker(&["play", "--seeds", "2"]).arg(&case.template));
-    println!("{table}");
-    assert_eq!(table.lines().filter(|line| line.contains(" none ")).count(), 5, "{table}");
-    assert!(table.lines().any(|line| line.starts_with("one host silent for 45 min ") && line.contains("silent-hosts")));
+    assert_eq!(table.lines().filter(|line| line.contains("| none |")).count(), 5, "{table}");
+    let path = root().join("docs/alarms.md");
+    let guide = fs::read_to_string(&path).expect("docs/alarms.md");
+    let (words, kept) = guide.split_once(MARK).expect("the mark of the table");
+    if std::env::var_os("BLESS").is_some_and(|value| value == "1") {
+        fs::write(&path, format!("{words}{MARK}{table}")).expect("a file");
+        return;
+    }
+    assert!(kept == table, "docs/alarms.md is stale: BLESS=1 cargo test --test alarms\n{table}");
 }
 
 #[test]
