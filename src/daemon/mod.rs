@@ -22,8 +22,8 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-pub use self::{clock::clock_error, settings::delivery_settings, ways::surroundings};
 use self::rounds::Rounds;
+pub use self::{clock::clock_error, settings::delivery_settings, ways::surroundings};
 use crate::{
     config::{Config, Diagnostic, duration},
     disk::Disk,

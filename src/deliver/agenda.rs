@@ -232,7 +232,9 @@ mod tests {
     async fn what_is_in_doubt_waits_for_an_answer() {
         let (mut agenda, now) = (agenda(), Instant::now());
         let far = now + 3 * FLUSH;
-        for stock in [Stock { doubtful: true, ..Stock::default() }, Stock { begun: Begun::Doubtful, ..Stock::default() }] {
+        for stock in
+            [Stock { doubtful: true, ..Stock::default() }, Stock { begun: Begun::Doubtful, ..Stock::default() }]
+        {
             agenda.failed(&trouble(Remedy::Later, Arrival::InDoubt), now);
             assert_eq!(agenda.decide(far, stock), Step::Wait(None));
             // A failure that is no lost answer opens nothing.

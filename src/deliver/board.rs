@@ -4,13 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{
-    client::Cost,
-    fault::Trouble,
-    parcel::Timing,
-    spool::Tally,
-    store::Summary,
-};
+use super::{client::Cost, fault::Trouble, parcel::Timing, spool::Tally, store::Summary};
 use crate::{
     metric,
     model::{cause::Cause, round::Shipping, units::Timestamp, verdict::Problem},
@@ -214,7 +208,8 @@ fn of_spool(summary: &Summary) -> impl Iterator<Item = Problem> {
     });
     let full = summary.full.then(|| {
         let dropped = summary.counters.evicted.rounds;
-        Trouble::new(Cause::SpoolFull, format!("the spool is full: {dropped} rounds were dropped, the oldest first")).problem()
+        Trouble::new(Cause::SpoolFull, format!("the spool is full: {dropped} rounds were dropped, the oldest first"))
+            .problem()
     });
     degraded.into_iter().chain(full)
 }

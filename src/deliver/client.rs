@@ -182,7 +182,8 @@ fn without(none: NoKeys) -> Trouble {
 }
 
 fn datum(datum: &Datum) -> MetricDatum {
-    let (values, counts) = datum.values.iter().map(|(value, count)| (Finite::as_f64(*value), f64::from(*count))).unzip();
+    let (values, counts) =
+        datum.values.iter().map(|(value, count)| (Finite::as_f64(*value), f64::from(*count))).unzip();
     let dimension = |(name, value): &(String, String)| Dimension::builder().name(name).value(value).build();
     MetricDatum::builder()
         .metric_name(datum.metric.as_str())

@@ -315,9 +315,7 @@ fn reading(error: &hyper::Error) -> Broken {
     if let Some(io) = io {
         return match io.kind() {
             io::ErrorKind::UnexpectedEof => Broken::Closed,
-            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
-                Broken::Cut("the peer reset it".to_owned())
-            }
+            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Broken::Cut("the peer reset it".to_owned()),
             _ => Broken::Cut(io.to_string()),
         };
     }

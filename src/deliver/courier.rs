@@ -1,6 +1,9 @@
 //! The one task of the delivery: it carries out what the agenda says.
 
-use std::{sync::{Arc, Mutex, MutexGuard, PoisonError}, time::Duration};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use tokio::{
     sync::watch,
@@ -185,7 +188,10 @@ impl Courier {
         let metrics = &self.settings.metrics;
         let age = metrics.flush_interval + 2 * metrics.interval;
         let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
-        Fresh(Timestamp::from_unix_millis(self.clock.timestamp().unix_millis().saturating_sub(age)).unwrap_or_else(Timestamp::now))
+        Fresh(
+            Timestamp::from_unix_millis(self.clock.timestamp().unix_millis().saturating_sub(age))
+                .unwrap_or_else(Timestamp::now),
+        )
     }
 
     /// One request.

@@ -368,7 +368,8 @@ mod tests {
         ] {
             assert!(is_safe(good), "{good}");
         }
-        for bad in ["http://10.0.0.1/x", "http://localhost/x", "ftp://127.0.0.1/", "http://127.0.0.1.evil.example/", ""] {
+        for bad in ["http://10.0.0.1/x", "http://localhost/x", "ftp://127.0.0.1/", "http://127.0.0.1.evil.example/", ""]
+        {
             assert!(!is_safe(bad), "{bad}");
         }
     }

@@ -14,9 +14,9 @@ use tokio::{
 use super::{
     Settings, Surroundings,
     board::{Board, Totals},
-    courier::{Courier, Orders, budget},
     client::{Client, Clock, Cost},
     connector::Connector,
+    courier::{Courier, Orders, budget},
     store::Store,
 };
 use crate::{

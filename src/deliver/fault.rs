@@ -148,7 +148,8 @@ fn below_http(broken: &Broken, seen: &Seen, ways: &[Way]) -> Trouble {
 
 /// What the probe knows of packets that vanish on the way.
 fn hole(address: IpAddr, seen: &Seen, ways: &[Way]) -> String {
-    let known = ways.iter().find(|way| way.address == address).or_else(|| ways.iter().find(|way| way.host == seen.host));
+    let known =
+        ways.iter().find(|way| way.address == address).or_else(|| ways.iter().find(|way| way.host == seen.host));
     let packet = known.and_then(|way| way.packet);
     match (packet, seen.segments) {
         (Some(packet), Some(segments)) => format!(
@@ -166,7 +167,8 @@ fn hole(address: IpAddr, seen: &Seen, ways: &[Way]) -> String {
 fn foreign(answer: &Answer, seen: &Seen) -> Trouble {
     let kind = answer.content_type.as_deref().map_or_else(|| "no content type".to_owned(), words);
     let status = answer.status;
-    let summary = format!("{} answered {status} with {kind}: that is not CloudWatch, but something in between", peer(seen));
+    let summary =
+        format!("{} answered {status} with {kind}: that is not CloudWatch, but something in between", peer(seen));
     // A gateway that got no answer itself may have passed the request on.
     let arrival = if matches!(status, 502 | 504) { Arrival::InDoubt } else { Arrival::No };
     Trouble { arrival, ..Trouble::new(Cause::PublishUnreachable, summary) }
@@ -232,7 +234,8 @@ fn clock(short: &str, shown: &str, answer: &Answer, said: &Said, correction_s: f
         Some(error) => {
             let word = if error > 0.0 { "ahead of" } else { "behind" };
             let by = error.abs();
-            let summary = format!("this host's clock is {by:.0} s {word} CloudWatch's, so its signature is refused ({shown})");
+            let summary =
+                format!("this host's clock is {by:.0} s {word} CloudWatch's, so its signature is refused ({shown})");
             (summary, Remedy::SetClock(error))
         }
         None => {
@@ -273,8 +276,15 @@ const MOST_WORDS: usize = 400;
 /// A signature's time that is nearer than this cannot be why a signature is refused: AWS takes five minutes.
 const SKEW_S: f64 = 60.0;
 /// Codes without `Exception` (CloudWatch API Reference, "Common Errors"; SDKs' standard retry mode).
-const THROTTLED: &[&str] =
-    &["Throttling", "Throttled", "RequestThrottled", "RequestLimitExceeded", "TooManyRequests", "SlowDown", "LimitExceeded"];
+const THROTTLED: &[&str] = &[
+    "Throttling",
+    "Throttled",
+    "RequestThrottled",
+    "RequestLimitExceeded",
+    "TooManyRequests",
+    "SlowDown",
+    "LimitExceeded",
+];
 const EXPIRED: &[&str] = &["ExpiredToken", "TokenRefreshRequired", "RequestExpired"];
 const SKEWED: &[&str] = &["RequestTimeTooSkewed", "RequestInTheFuture"];
 const SIGNATURE: &[&str] = &["SignatureDoesNotMatch", "InvalidSignature", "AuthFailure"];

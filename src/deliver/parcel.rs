@@ -127,7 +127,8 @@ mod tests {
     /// Sends a parcel to a peer that takes no request with one of `poison`; says what it took, what was dropped, and in
     /// how many requests.
     fn ship(count: u32, poison: &[u32]) -> (Vec<u32>, Vec<u32>, usize) {
-        let number = |datum: &Datum| (0..count).find(|n| datum.values == vec![(Finite::from(*n), 1)]).expect("a number");
+        let number =
+            |datum: &Datum| (0..count).find(|n| datum.values == vec![(Finite::from(*n), 1)]).expect("a number");
         let datums = (0..count).map(datum).collect();
         let mut parcel = Parcel::new(Errand::Flush, Vec::new(), datums, Timing::Due);
         let (mut taken, mut dropped, mut requests) = (Vec::new(), Vec::new(), 0);

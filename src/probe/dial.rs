@@ -314,11 +314,7 @@ impl Line {
 }
 
 impl AsyncRead for Line {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match &mut self.get_mut().stream {
             Stream::Plain(tcp) => Pin::new(tcp).poll_read(context, buffer),
             Stream::Secured(tls) => Pin::new(tls).poll_read(context, buffer),

@@ -35,7 +35,8 @@ async fn check(mode: Mode, cause: &str, words: &[&str]) {
 
 #[tokio::test]
 async fn each_failure_has_its_name_and_loses_nothing() {
-    let denied = "User: arn:aws:sts::1:assumed-role/r/i-1 is not authorized to perform: cloudwatch:PutMetricData because ";
+    let denied =
+        "User: arn:aws:sts::1:assumed-role/r/i-1 is not authorized to perform: cloudwatch:PutMetricData because ";
     let phrase = |phrase: &str| -> &'static str { format!("{denied}{phrase}").leak() };
     let error = Mode::Error;
     tokio::join!(

@@ -39,11 +39,19 @@ async fn a_flush_takes_what_is_fresh_in_one_request() {
     assert_eq!(header("expect"), None);
     assert_eq!(header("amz-sdk-request"), Some("attempt=1; max=1"), "the SDK's own retries are off");
     assert_eq!(header("host"), Some(fake.address.to_string().as_str()));
-    assert!(header("user-agent").is_some_and(|agent| agent.contains("vpce-probe")) || header("x-amz-user-agent").is_some_and(|agent| agent.contains("vpce-probe")));
+    assert!(
+        header("user-agent").is_some_and(|agent| agent.contains("vpce-probe"))
+            || header("x-amz-user-agent").is_some_and(|agent| agent.contains("vpce-probe"))
+    );
     assert!(header("authorization").is_some_and(|words| words.contains("/eu-west-1/monitoring/aws4_request")));
     let totals = delivery.totals();
     assert_eq!((totals.requests, totals.late, totals.bytes.0), (1, 0, request.bytes as u64));
-    println!("a flush of 3 rounds, {} datums: {} bytes of body, {} sent", request.datums.len(), request.body, request.bytes);
+    println!(
+        "a flush of 3 rounds, {} datums: {} bytes of body, {} sent",
+        request.datums.len(),
+        request.body,
+        request.bytes
+    );
     let shipping = delivery.shipping();
     assert_eq!((shipping.state.as_str(), shipping.spooled, shipping.lost), ("ok", 0, 0));
     assert!(shipping.last_ok.is_some() && shipping.problems.is_empty());

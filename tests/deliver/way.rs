@@ -178,13 +178,7 @@ async fn a_host_without_a_role_is_told_so() {
 }
 
 fn way(packet: Option<u32>, small_hello: bool) -> Way {
-    Way {
-        host: "127.0.0.1".to_owned(),
-        address: IpAddr::V4(Ipv4Addr::LOCALHOST),
-        works: true,
-        packet,
-        small_hello,
-    }
+    Way { host: "127.0.0.1".to_owned(), address: IpAddr::V4(Ipv4Addr::LOCALHOST), works: true, packet, small_hello }
 }
 
 #[tokio::test]
