@@ -14,13 +14,14 @@ pub mod model;
 
 pub mod catalog;
 
-pub mod alarms;
 pub mod classify;
 pub mod disk;
 pub mod history;
 pub mod judge;
 pub mod metric;
 pub mod sys;
+
+pub mod alarms;
 
 pub mod config;
 pub mod host;
