@@ -1,5 +1,5 @@
-//! `vpce-probe alarms` against real readers: cfn-lint, moto's `CloudFormation`, CloudWatch's rules over recorded data. They
-//! live in `target/venv-cloud`, which `make setup` makes; without it these tests fail.
+//! `vpce-probe alarms` against real readers: cfn-lint, moto's `CloudFormation`, CloudWatch's rules over recorded data.
+//! They live in `target/venv-cloud`, which `make setup` makes; without it these tests fail.
 
 use std::{
     collections::BTreeSet,

@@ -60,7 +60,9 @@ def deploy(template, parameters=None, name="watch"):
         os.environ[key] = "testing"
     unknown = []
     log = logging.getLogger("moto.cloudformation.parsing")
-    log.addFilter(lambda record: unknown.append(record.getMessage()) or False)
+    listener = logging.Handler(logging.WARNING)
+    listener.emit = lambda record: unknown.append(record.getMessage())
+    log.addHandler(listener)
     chosen = [{"ParameterKey": key, "ParameterValue": str(value)} for key, value in (parameters or {}).items()]
     with moto.mock_aws():
         formation = boto3.client("cloudformation", region_name=REGION)
@@ -71,6 +73,7 @@ def deploy(template, parameters=None, name="watch"):
         alarms = [alarm for page in pages for alarm in page["MetricAlarms"]]
         names = [entry["DashboardName"] for entry in watch.list_dashboards()["DashboardEntries"]]
         dashboards = {name: json.loads(watch.get_dashboard(DashboardName=name)["DashboardBody"]) for name in names}
+    log.removeHandler(listener)
     if unknown:
         raise AssertionError(f"moto says: {unknown}")
     return Stack(status, sorted(alarms, key=lambda alarm: alarm["AlarmName"]), dashboards)
