@@ -32,6 +32,7 @@ enum Doubt {
 
 /// What waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each kind waits or does not, whatever the others do")]
 pub(super) struct Stock {
     /// A batch that was begun: some of it is delivered, or it was found that not all of it is taken.
     pub(super) begun: Begun,

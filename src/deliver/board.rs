@@ -124,16 +124,10 @@ impl Board {
                 trouble.summary
             );
         }
-        match &mut self.outage {
-            Some(outage) => {
-                outage.over = false;
-                outage.cause = trouble.cause;
-            }
-            None => {
-                let since = Instant::now();
-                self.outage = Some(Outage { cause: trouble.cause, since, late_rounds: 0, lost_before, over: false });
-            }
-        }
+        let begun = || Outage { cause: trouble.cause, since: Instant::now(), late_rounds: 0, lost_before, over: false };
+        let outage = self.outage.get_or_insert_with(begun);
+        outage.over = false;
+        outage.cause = trouble.cause;
         self.trouble = Some(trouble.clone());
     }
 

@@ -91,7 +91,7 @@ impl Client {
         cost: &mut Cost,
     ) -> Result<(), Trouble> {
         self.connector.evidence().clear();
-        let keys = self.keyring.keys(self.clock.now()).await.map_err(without)?;
+        let keys = self.keyring.keys(self.clock.now()).await.map_err(|none| without(&none))?;
         self.keys.set(keys);
         let data: Vec<MetricDatum> = datums.iter().map(datum).collect();
         let mut mended = Mended::default();
@@ -176,7 +176,7 @@ fn answered_well(seen: &Seen) -> bool {
     seen.answer.as_ref().is_some_and(|answer| (200..300).contains(&answer.status) && answer.speaks_cbor)
 }
 
-fn without(none: NoKeys) -> Trouble {
+fn without(none: &NoKeys) -> Trouble {
     let cause = if none.ended { Cause::CredentialsExpired } else { Cause::CredentialsMissing };
     Trouble { arrival: Arrival::No, ..Trouble::new(cause, format!("no credentials: {}", none.summary)) }
 }

@@ -3,13 +3,14 @@
 //! The SDK is given no evidence of how far a request came; whether a request may have been carried out is what decides
 //! if it may be sent again. So that is noted here, byte by byte.
 
+mod wire;
+
 use std::{
     error::Error,
     fmt, io, iter,
     net::SocketAddr,
-    pin::{Pin, pin},
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll},
     time::Duration,
 };
 
@@ -30,13 +31,13 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use time::{OffsetDateTime, format_description::well_known::Rfc2822};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
     sync::watch,
     time::{Instant, sleep_until},
 };
 
+use self::wire::Wire;
 use super::Surroundings;
-use crate::probe::{self, Call, Dialer, Line, Security};
+use crate::probe::{self, Call, Dialer, Security};
 
 /// The HTTP client below the SDK.
 #[derive(Clone, Debug)]
@@ -176,7 +177,7 @@ impl Connector {
             seen.segments = line.segments;
         }
         let length = request.body().size();
-        let wire = TokioIo::new(Wire { line, evidence: self.evidence.clone(), tail: Tail::new(length) });
+        let wire = TokioIo::new(Wire::new(line, self.evidence.clone(), length));
         let (response, took) = converse(wire, origin_form(request)?).await?;
         let answer = answer(&response, took);
         self.evidence.look().answer = Some(answer);
@@ -310,13 +311,14 @@ async fn bounded(mut body: Incoming) -> Result<Option<Bytes>, hyper::Error> {
 
 /// The one reading of hyper's errors.
 fn reading(error: &hyper::Error) -> Broken {
-    let causes = iter::successors(Some(error as &(dyn Error + 'static)), |error| (*error).source());
-    let io = causes.filter_map(|cause| cause.downcast_ref::<io::Error>()).next();
-    if let Some(io) = io {
-        return match io.kind() {
-            io::ErrorKind::UnexpectedEof => Broken::Closed,
-            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Broken::Cut("the peer reset it".to_owned()),
-            _ => Broken::Cut(io.to_string()),
+    let mut causes = iter::successors(Some(error as &(dyn Error + 'static)), |error| (*error).source());
+    if let Some(io) = causes.find_map(|cause| cause.downcast_ref::<io::Error>()) {
+        return if io.kind() == io::ErrorKind::UnexpectedEof {
+            Broken::Closed
+        } else if matches!(io.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) {
+            Broken::Cut("the peer reset it".to_owned())
+        } else {
+            Broken::Cut(io.to_string())
         };
     }
     if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
@@ -356,114 +358,9 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     Some(headers.get(name)?.to_str().ok()?.chars().take(MOST_HEADER).collect())
 }
 
-/// The connection, with a note of what goes over it.
-struct Wire {
-    line: Line,
-    evidence: Evidence,
-    tail: Tail,
-}
-
-impl AsyncRead for Wire {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.line).poll_read(context, buffer);
-        self.evidence.look().bytes.1 += (buffer.filled().len() - before) as u64;
-        polled
-    }
-}
-
-impl AsyncWrite for Wire {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.line).poll_write(context, bytes);
-        if let Poll::Ready(Ok(count)) = polled {
-            self.tail.passed(bytes.get(..count).unwrap_or_default());
-            self.evidence.look().bytes.0 += count as u64;
-        }
-        polled
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let polled = Pin::new(&mut self.line).poll_flush(context);
-        if let Poll::Ready(Ok(())) = polled
-            && self.tail.is_over()
-        {
-            self.evidence.look().sent = true;
-        }
-        polled
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.line).poll_shutdown(context)
-    }
-}
-
-/// How much of a request is still to come: its head ends with an empty line, and the length of its body is known.
-struct Tail {
-    /// How much of the empty line has been seen; all of it: the head is over.
-    matched: usize,
-    body_left: usize,
-}
-
-impl Tail {
-    const fn new(body: usize) -> Self {
-        Self { matched: 0, body_left: body }
-    }
-
-    const fn is_over(&self) -> bool {
-        self.matched == HEAD_END.len() && self.body_left == 0
-    }
-
-    fn passed(&mut self, mut bytes: &[u8]) {
-        while self.matched < HEAD_END.len() {
-            let Some((first, rest)) = bytes.split_first() else { return };
-            bytes = rest;
-            self.matched = if HEAD_END.get(self.matched) == Some(first) {
-                self.matched + 1
-            } else {
-                usize::from(HEAD_END.first() == Some(first))
-            };
-        }
-        self.body_left = self.body_left.saturating_sub(bytes.len());
-    }
-}
-
-const HEAD_END: &[u8] = b"\r\n\r\n";
 /// The longest answer that is read, in bytes; CloudWatch's have some hundred.
 const MOST_ANSWER: usize = 64 * 1024;
 /// The longest header that is kept, in characters.
 const MOST_HEADER: usize = 200;
 /// How long the end of a connection may take after a complete answer.
 const FAREWELL: Duration = Duration::from_millis(500);
-
-#[cfg(test)]
-mod tests {
-    use super::Tail;
-
-    #[test]
-    fn a_request_is_over_with_the_last_byte_of_its_body() {
-        let request = b"POST / HTTP/1.1\r\nhost: a\r\n\r\nbody\r\n\r\n!";
-        let check = |cuts: &[usize]| {
-            let mut tail = Tail::new(9);
-            let mut at = 0;
-            for cut in cuts.iter().copied().chain([request.len() - 1]) {
-                tail.passed(&request[at..cut]);
-                assert!(!tail.is_over(), "{cut}");
-                at = cut;
-            }
-            tail.passed(&request[at..]);
-            assert!(tail.is_over());
-        };
-        check(&[]);
-        check(&[20, 27, 28, 29, 31]);
-        check(&(1..request.len() - 1).collect::<Vec<_>>());
-        let mut empty = Tail::new(0);
-        empty.passed(b"GET / HTTP/1.1\r\n\r\r\n");
-        assert!(!empty.is_over());
-        empty.passed(b"\r\n");
-        assert!(empty.is_over());
-    }
-}

@@ -181,9 +181,8 @@ impl Keyring {
             },
             None => self.variable("AWS_CONTAINER_AUTHORIZATION_TOKEN").map(str::to_owned),
         };
-        let mut request = match HttpRequest::get(url) {
-            Ok(request) => request,
-            Err(_) => return Said::Failed("AWS_CONTAINER_CREDENTIALS_* is not an address".to_owned()),
+        let Ok(mut request) = HttpRequest::get(url) else {
+            return Said::Failed("AWS_CONTAINER_CREDENTIALS_* is not an address".to_owned());
         };
         if let Some(token) = token
             && request.headers_mut().try_insert("authorization", token).is_err()
@@ -348,9 +347,9 @@ const ANSWER: Duration = Duration::from_secs(2);
 const ALTOGETHER: Duration = Duration::from_secs(8);
 /// So long before keys end, new ones are asked for; IMDS has them 5 min before at the latest (EC2 User Guide, "Retrieve
 /// security credentials").
-const BEFORE_END: Duration = Duration::from_secs(240);
+const BEFORE_END: Duration = Duration::from_mins(4);
 /// How long a source that failed is left alone while the old keys serve on.
-const AGAIN: Duration = Duration::from_secs(60);
+const AGAIN: Duration = Duration::from_mins(1);
 
 #[cfg(test)]
 mod tests {

@@ -78,15 +78,15 @@ pub(super) struct Fresh(pub(super) Timestamp);
 impl Store {
     /// Opens the spool, in the background.
     pub(super) fn open(settings: &Settings, disk: Disk, clock: Clock) -> Self {
-        let shelf = Shelf { spool: Mutex::new(None), summary: Mutex::default(), news: Notify::new() };
-        let store = Self { disk, clock, shelf: Arc::new(shelf) };
-        let (folder, size, shelf) = (settings.spool.clone(), settings.spool_max_size, Arc::clone(&store.shelf));
+        let empty = Shelf { spool: Mutex::new(None), summary: Mutex::default(), news: Notify::new() };
+        let store = Self { disk, clock, shelf: Arc::new(empty) };
+        let (folder, size, shared) = (settings.spool.clone(), settings.spool_max_size, Arc::clone(&store.shelf));
         let now = store.clock.timestamp();
         let opening = move || {
             let spool = Spool::open(folder.as_deref(), size, now);
-            shelf.summarise(&spool);
-            *lock(&shelf.spool) = Some(spool);
-            shelf.news.notify_one();
+            shared.summarise(&spool);
+            *lock(&shared.spool) = Some(spool);
+            shared.news.notify_one();
         };
         if store.disk.run(opening).is_err() {
             tracing::warn!("the disk is stalled: the spool cannot be opened");
@@ -119,16 +119,16 @@ impl Store {
 
     /// Hands queued rounds to the disk's thread; a stalled one gets them later.
     fn put_down(&self) {
-        let (shelf, now) = (Arc::clone(&self.shelf), self.clock.timestamp());
+        let (shared, now) = (Arc::clone(&self.shelf), self.clock.timestamp());
         let _ = self.disk.run(move || {
-            let mut spool = lock(&shelf.spool);
+            let mut spool = lock(&shared.spool);
             let Some(spool) = spool.as_mut() else { return };
-            while let Some(entry) = shelf.first_queued() {
+            while let Some(entry) = shared.first_queued() {
                 spool.append(&entry.sample, entry.owed, entry.weight, now);
-                shelf.summarise_taken(spool);
+                shared.summarise_taken(spool);
             }
-            shelf.tell_losses(spool);
-            shelf.news.notify_one();
+            shared.tell_losses(spool);
+            shared.news.notify_one();
         });
     }
 
@@ -137,7 +137,7 @@ impl Store {
         let mut summary = lock(&self.shelf.summary).clone();
         summary.unreported += summary.untold;
         let queue = std::mem::take(&mut summary.queue);
-        if queue.len() > 1 && summary.degraded.is_none() {
+        if queue.len() > MOST_BRIEFLY && summary.degraded.is_none() {
             summary.degraded = Some(format!("the disk is stalled: {} rounds wait for it", queue.len()));
         }
         for entry in summary.in_hand.take().into_iter().chain(queue) {
@@ -201,12 +201,12 @@ impl Store {
     }
 
     async fn ask<T: Send + 'static>(&self, work: impl FnOnce(&mut Spool) -> T + Send + 'static) -> Option<T> {
-        let shelf = Arc::clone(&self.shelf);
+        let shared = Arc::clone(&self.shelf);
         let answer = self.disk.run(move || {
-            let mut spool = lock(&shelf.spool);
+            let mut spool = lock(&shared.spool);
             let spool = spool.as_mut()?;
             let answer = work(spool);
-            shelf.summarise(spool);
+            shared.summarise(spool);
             Some(answer)
         });
         answer.ok()?.await.ok()?
@@ -310,6 +310,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Rounds that may wait for the disk without a word.
+const MOST_BRIEFLY: usize = 3;
 /// Rounds that wait for a stalled disk: an hour's.
 const MOST_QUEUED: usize = 64;
 /// Rounds that are looked at for one request; they are small, and it is full long before.

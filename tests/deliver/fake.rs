@@ -171,15 +171,13 @@ impl Fake {
         self.look().requests.push(request.clone());
         let mut clock = OffsetDateTime::now_utc();
         let reply = match mode {
-            Mode::CloseAtOnce => return,
-            Mode::Ok => self.fine(&request),
             Mode::Slow(by) => {
                 sleep(by).await;
                 self.fine(&request)
             }
             Mode::Error(status, code, message) => refusal(status, code, message),
-            Mode::Hang => return sleep(Duration::from_secs(3_600)).await,
-            Mode::LostReply => return self.store(&request.datums),
+            Mode::Hang => return sleep(Duration::from_hours(1)).await,
+            Mode::LostReply | Mode::CloseAtOnce => return self.store(&request.datums),
             Mode::Garbage => b"SSH-2.0-fake\r\n\r\n".to_vec(),
             Mode::Portal(status) => {
                 format!("HTTP/1.1 {status} x\r\ncontent-type: text/html\r\ncontent-length: 5\r\n\r\nhello").into_bytes()
@@ -187,7 +185,6 @@ impl Fake {
             Mode::RefuseKey(key, code) if request.headers["authorization"].contains(key) => {
                 refusal(403, code, "The security token included in the request is expired")
             }
-            Mode::RefuseKey(..) => self.fine(&request),
             Mode::ClockAhead(seconds) => {
                 clock += time::Duration::seconds(seconds);
                 let stamped = &request.headers["x-amz-date"];
@@ -202,7 +199,7 @@ impl Fake {
             Mode::Poison(value) if request.datums.iter().any(|(_, dimensions, _)| dimensions.contains(value)) => {
                 refusal(400, "InvalidParameterValue", "The value for parameter MetricData.member.1 is invalid.")
             }
-            Mode::Poison(_) => self.fine(&request),
+            Mode::Ok | Mode::RefuseKey(..) | Mode::Poison(_) => self.fine(&request),
         };
         let date = clock.format(&Rfc2822).expect("a date").replace("+0000", "GMT");
         let reply = with_date(reply, &date);

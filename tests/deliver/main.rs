@@ -1,6 +1,13 @@
 //! The delivery against a CloudWatch on real sockets that fails in every way: nothing is lost, nothing goes twice that
 //! need not, and each failure has its own name.
 
+#![expect(
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    reason = "figures for whoever asks with --nocapture; small numbers"
+)]
+
 mod bed;
 mod cbor;
 mod fake;
@@ -61,7 +68,7 @@ async fn a_flush_takes_what_is_fresh_in_one_request() {
 async fn what_is_urgent_does_not_wait_for_the_flush() {
     let fake = Fake::start().await;
     let mut settings = settings(&format!("http://{}", fake.address));
-    settings.metrics.flush_interval = Duration::from_secs(3_000);
+    settings.metrics.flush_interval = Duration::from_mins(50);
     let delivery = start(settings);
     let begun = Instant::now();
     delivery.submit(sample(NOW, Condition::Sick));
@@ -99,7 +106,7 @@ async fn an_end_keeps_its_time_and_what_is_left() {
     let fake = Fake::start().await;
     fake.always(Mode::Hang);
     let mut settings = settings(&format!("http://{}", fake.address));
-    settings.metrics.flush_interval = Duration::from_secs(3_000);
+    settings.metrics.flush_interval = Duration::from_mins(50);
     let delivery = start(settings);
     delivery.submit(sample(NOW, Condition::Sick));
     until("it hangs", || fake.requests().len() == 1).await;
@@ -113,7 +120,7 @@ async fn an_end_keeps_its_time_and_what_is_left() {
 async fn rounds_of_an_impossible_time_are_not_sent() {
     let fake = Fake::start().await;
     let delivery = beside(&fake);
-    let days = |days: u64| Duration::from_secs(days * 86_400);
+    let days = |days: u64| Duration::from_hours(days * 24);
     let old = sample(days(15), Condition::Healthy);
     let lost = datums(&old, &settings(""));
     delivery.submit(old);
@@ -142,6 +149,32 @@ async fn rounds_of_an_impossible_time_are_not_sent() {
     assert_eq!(delivery.counters(), vpce_probe::metric::Counters::default());
     until("it is delivered", || delivery.totals().delivered.rounds == 3).await;
     assert_eq!(delivery.counters(), vpce_probe::metric::Counters::default());
+}
+
+#[tokio::test]
+async fn a_restart_goes_on_where_it_was() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let fake = Fake::start().await;
+    let mut settings = settings(&format!("http://{}", fake.address));
+    settings.spool = Some(folder.path().join("spool"));
+    // The first request's answer is lost; nothing is answered afterwards.
+    fake.next([Mode::LostReply]);
+    fake.always_then(Mode::Error(503, "ServiceUnavailable", "later"));
+    let delivery = start(settings.clone());
+    delivery.submit(sample(Duration::from_millis(400), Condition::Sick));
+    until("an answer is lost", || !fake.stored().is_empty()).await;
+    until("another request is refused", || fake.requests().len() >= 2).await;
+    delivery.submit(sample(Duration::from_millis(200), Condition::Healthy));
+    until("both are in the spool", || delivery.totals().waiting.rounds == 2).await;
+    balance(&delivery);
+    drop(delivery);
+    fake.always(Mode::Ok);
+    let delivery = start(settings);
+    delivery.submit(sample(NOW, Condition::Healthy));
+    all_delivered(&delivery, &fake, 3, 2).await;
+    let twice = fake.stored().into_iter().filter(|(_, times)| *times == 2).count();
+    let lost = fake.requests()[0].datums.len();
+    assert_eq!(twice, lost, "what was in doubt, and nothing else");
 }
 
 #[tokio::test]
