@@ -10,7 +10,13 @@ mod rounds;
 #[path = "metric/wire.rs"]
 mod wire;
 
-use std::{collections::BTreeSet, fmt::Write as _, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fmt::Write as _,
+    io::Write as _,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use proptest::prelude::*;
 use vpce_probe::{
@@ -26,7 +32,7 @@ use vpce_probe::{
     plan,
 };
 
-use rounds::{named, tick};
+use rounds::{all, named, tick};
 
 const COUNTERS: Counters = Counters { delivered_late: 0, lost: 0 };
 
@@ -162,15 +168,13 @@ fn a_finding_counts_where_no_target_has_its_cause() {
             let there = of_targets().filter(|other| other.cause == problem.cause).count();
             assert_eq!(of(&counts, problem.cause), u32::try_from(there).expect("few"), "{name}: {}", problem.cause);
         }
+        let is_hosts = |cause: Cause| matches!(cause.scope(), Scope::Host | Scope::Shipping);
         for finding in &round.findings {
-            assert!(of(&counts, finding.cause) >= 1, "{name}: {}", finding.cause);
+            assert_eq!(of(&counts, finding.cause) > 0, !is_hosts(finding.cause), "{name}: {}", finding.cause);
         }
-        for problem in &round.host.problems {
-            let elsewhere = of_targets().any(|other| other.cause == problem.cause)
-                || round.findings.iter().any(|finding| finding.cause == problem.cause);
-            assert_eq!(of(&counts, problem.cause) > 0, elsewhere, "{name}: {}", problem.cause);
-        }
+        assert!(counts.iter().all(|count| !is_hosts(count.cause)), "{name}: {counts:?}");
     }
+    assert!(!named("host-problems").findings.is_empty() && counts("host-problems").is_empty());
     assert_eq!(of(&counts("resolver-down"), Cause::ResolverDown), 1);
 }
 
@@ -266,6 +270,22 @@ fn the_list_of_series_is_what_rounds_really_make() {
 }
 
 #[test]
+fn no_judged_round_makes_a_series_that_is_not_listed() {
+    let rounds = all();
+    assert!(rounds.len() >= 10);
+    for (name, round) in rounds {
+        let sample = sample(&round, tick(0), Condition::Sick, Counters { delivered_late: 1, lost: 1 });
+        let targets: Vec<&str> = sample.targets.iter().map(|target| target.name.as_str()).collect();
+        let listed: BTreeSet<Key> = series(&everything(), &targets, &sample.origin)
+            .into_iter()
+            .map(|one| (one.metric, one.dimensions.into_iter().collect()))
+            .collect();
+        let made = made(&sample, &everything());
+        assert!(!made.is_empty() && made.is_subset(&listed), "{name}: {:?}", made.difference(&listed));
+    }
+}
+
+#[test]
 fn more_values_than_a_datum_holds_go_into_several() {
     let mut sample = rich();
     let address = sample.targets[0].addresses[0].clone();
@@ -357,6 +377,8 @@ prop_compose! {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     /// Whatever a round was: CloudWatch takes it, every datum is in one part, nothing is twice, no reading is lost.
     #[test]
     fn any_sample_makes_datums_that_cloudwatch_takes(sample in any_sample()) {
@@ -441,4 +463,33 @@ fn a_series_by_zone_is_priced_for_each_zone() {
     let count = |instances: u32| cost::fleet(&settings, &all, instances).series;
     // Healthy by VPC, zone and instance; failures and warnings.
     assert_eq!((count(1), count(2), count(100)), (5, 7, 106));
+}
+
+#[test]
+fn check_lists_and_prices_the_series_and_warns_of_a_dear_host() {
+    let check = |config: &str, arguments: &[&str]| {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_vpce-probe"))
+            .args(["check", "--config", "-"])
+            .args(arguments)
+            .env_clear()
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("vpce-probe starts");
+        // One that refuses its command line may be gone before it reads.
+        let _ = child.stdin.take().expect("a pipe").write_all(config.as_bytes());
+        let output = child.wait_with_output().expect("it ends");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let region = "region = \"eu-west-1\"\n";
+    let (code, stdout, stderr) = check(region, &["--instances", "5000"]);
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
+    assert!(stdout.contains("45 series") && stdout.contains("5,000 hosts of one VPC"), "{stdout}");
+    let dear = format!("{region}[cloudwatch]\ndetail = \"instance\"\nmonthly_warning_usd = 2\n");
+    let (code, stdout, stderr) = check(&dear, &[]);
+    assert!(code == Some(0) && stdout.contains("one host and its VPC"), "{stdout}");
+    assert!(stderr.contains("warning: metrics of each host would cost $2.19 a month"), "{stderr}");
+    assert_eq!(check(region, &["--instances", "0"]).0, Some(64));
 }

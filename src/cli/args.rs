@@ -60,6 +60,7 @@ pub(super) struct RunArgs {
 /// `vpce-probe once`.
 #[derive(Debug, Args)]
 #[command(after_help = VERDICT_CODES)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct OnceArgs {
     #[command(flatten)]
     pub(super) config: ConfigArg,

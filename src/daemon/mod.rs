@@ -192,6 +192,7 @@ impl Stop {
 const GRACE: Duration = Duration::from_secs(3);
 
 /// Where the last round stands for `vpce-probe status`.
+#[must_use]
 pub fn state_file(config: &Config, environment: &BTreeMap<String, String>) -> PathBuf {
     config.runtime_dir(environment).join(STATE_FILE)
 }

@@ -140,8 +140,9 @@ fn looks(fleet: &Fleet, period: i64) -> (f64, f64, f64, usize) {
     (least, sum / seen, greatest, blank)
 }
 
-/// `cargo test --test metric -- --nocapture fleet` prints the table.
+/// `cargo test --test metric fleet -- --nocapture` prints the table.
 #[test]
+#[expect(clippy::print_stdout, reason = "a table for a person who asks for it")]
 fn what_a_sick_host_ships_at_once_weighs_more_until_the_others_have_flushed() {
     println!("period  averages of the sick host    least   mean  greatest  blank");
     let fleets = [Way::Scheduled, Way::AtOnce].map(|way| (way, Fleet::new(way)));

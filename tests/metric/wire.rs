@@ -135,7 +135,12 @@ fn the_estimate_is_never_below_the_truth() {
     check("the shortest", std::slice::from_ref(&shortest), "N");
     for length in [1, 23, 24, 255, 256, 1024] {
         for values in [1, 23, 24, 150] {
-            check(&format!("{length} {values}"), &[longest(length, values), shortest.clone()], &"n".repeat(255));
+            let both = [longest(length, values), shortest.clone()];
+            check(&format!("{length} {values}"), &both, &"n".repeat(255));
+            // What a datum adds is known to the byte: the room for the envelope covers no mistake.
+            let without = std::slice::from_ref(&shortest);
+            let truth = put(&both, "N", Compressed::No).body - put(without, "N", Compressed::No).body;
+            assert_eq!(body_bytes(&both) - body_bytes(without), truth, "{length} {values}");
         }
     }
     check("everything", &whole(&crate::rich(), &everything()), "VpceProbe");
@@ -153,9 +158,12 @@ fn the_largest_requests_are_below_a_megabyte() {
     }
 }
 
-/// `cargo test --test metric -- --nocapture wire` prints the figures.
+/// `cargo test --test metric wire -- --nocapture` prints the figures.
 #[test]
+#[expect(clippy::print_stdout, reason = "figures for a person who asks for them")]
 fn the_price_of_bytes_is_that_of_real_bodies() {
+    let round = sample(&named("healthy"), tick(0), Condition::Healthy, COUNTERS);
+    println!("a healthy round in short: {} B", postcard::to_stdvec(&round).expect("encodes").len());
     for rounds in [1, 5, 10] {
         let datums = healthy(rounds);
         let (plain, packed) = (put(&datums, "VpceProbe", Compressed::No), put(&datums, "VpceProbe", Compressed::Yes));

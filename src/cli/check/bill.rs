@@ -243,9 +243,11 @@ mod tests {
     fn screens_are_as_reviewed() {
         let sets = "[cloudwatch]\ndetail = \"instance\"\nfixed_dimensions = { Team = \"core\", Stage = \"production\" }\n\
                     extra_dimension_sets = [[\"AvailabilityZoneId\", \"Target\"], [\"SubnetId\"]]\n";
-        insta::assert_snapshot!("one", of("", 1).show());
-        insta::assert_snapshot!("fleet", of("", 5000).show());
-        insta::assert_snapshot!("sets", of(sets, 1000).show());
+        insta::with_settings!({ snapshot_path => "../../../tests/snapshots" }, {
+            insta::assert_snapshot!("one", of("", 1).show());
+            insta::assert_snapshot!("fleet", of("", 5000).show());
+            insta::assert_snapshot!("sets", of(sets, 1000).show());
+        });
         for text in [of("", 1_000_000).show(), of(sets, 1_000_000).show()] {
             assert!(text.lines().all(|line| line.len() <= 80), "{text}");
         }
