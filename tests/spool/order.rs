@@ -201,7 +201,7 @@ fn delivered_rounds_leave_nothing_behind() {
 }
 
 /// What of this process is in memory and its own, in kB. Other tests run beside: the test above runs alone if they matter.
-pub fn resident() -> u64 {
+fn resident() -> u64 {
     let status = fs::read_to_string("/proc/self/status").expect("Linux");
     let line = status.lines().find(|line| line.starts_with("RssAnon:")).expect("its line");
     line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number")

@@ -288,6 +288,8 @@ impl Segment {
         self.lost = self.lost.saturating_add(u64::from(record.datums));
         let start = self.first.saturating_add(u64::from(record.delta));
         let run: Range<u64> = start..start.saturating_add(u64::from(record.run));
+        // Whatever was acknowledged was there, and its number is taken, even if its frame is not there any more.
+        self.end = self.end.max(run.end);
         let from = self.entries.partition_point(|entry| entry.delta < record.delta);
         let first = self.first;
         for entry in self.entries.iter_mut().skip(from) {
