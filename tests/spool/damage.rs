@@ -59,7 +59,7 @@ fn a_tail_torn_at_any_byte_costs_what_is_torn_and_is_counted() {
         let known = (kept + u64::from(torn)).max(5);
         assert_eq!(lost, (kept..known).filter(|n| *n != 2).count() as u64, "cut at {cut}");
     }
-    println!("torn tails: {length} lengths");
+    eprintln!("torn tails: {length} lengths");
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn one_flipped_byte_costs_one_round_at_most() {
             }
         }
     }
-    println!("flipped bytes: {flips}");
+    eprintln!("flipped bytes: {flips}");
 }
 
 #[test]

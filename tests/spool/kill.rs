@@ -89,7 +89,7 @@ fn two_hundred_kills_lose_nothing_that_was_confirmed() {
             unconfirmed += 1;
         }
     }
-    println!(
+    eprintln!(
         "{KILLS} kills: {appended} appends confirmed, {settled} settled, {unconfirmed} cut off before they were confirmed"
     );
     assert!(appended > u64::from(KILLS) && settled > u64::from(KILLS), "the child hardly worked");
@@ -109,9 +109,13 @@ fn append_until_killed() {
         if n % 3 == 2 {
             let batch = spool.newest(Parts::SCHEDULED, Doubt::Undoubted, 50, at(NOW));
             let rounds: Vec<_> = batch.iter().map(|one| (one.seq, one.parts)).collect();
-            say(rounds.iter().map(|(seq, _)| format!("{seq} ?\n")).collect());
+            for (seq, _) in &rounds {
+                say(format!("{seq} ?\n"));
+            }
             spool.settle(&rounds);
-            say(rounds.iter().map(|(seq, _)| format!("{seq} -\n")).collect());
+            for (seq, _) in &rounds {
+                say(format!("{seq} -\n"));
+            }
         }
     }
 }

@@ -6,6 +6,10 @@ use vpce_probe::deliver::spool::{Doubt, Loss, Parts, Seq, Spool, Tally};
 
 use crate::bed::{DAY, MEGABYTES_16, MINUTE, NOW, WEIGHT, all, at, balanced, bytes, healthy, numbers, segments, small};
 
+/// A bound that six thousand rounds exceed.
+const LIMIT: u64 = 1_000_000;
+const ROUNDS: u32 = 2000;
+
 #[test]
 fn the_newest_comes_first_and_backfill_goes_on_where_it_ended() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -112,7 +116,6 @@ fn two_weeks_are_the_limit_and_the_future_waits() {
 #[test]
 fn the_bound_holds_and_the_oldest_go() {
     let folder = tempfile::tempdir().expect("a folder");
-    const LIMIT: u64 = 1_000_000;
     let mut spool = Spool::open(Some(folder.path()), LIMIT, at(NOW));
     let mut settled = Vec::new();
     for n in 0..6000_u64 {
@@ -153,14 +156,13 @@ fn the_bound_holds_and_the_oldest_go() {
 fn a_week_fits_and_the_index_is_small() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut spool = Spool::open(Some(folder.path()), MEGABYTES_16, at(NOW));
-    const ROUNDS: i64 = 2000;
-    for n in 0..ROUNDS {
+    for n in (0..ROUNDS).map(i64::from) {
         spool.append(&healthy(NOW + n * MINUTE), Parts::SCHEDULED, WEIGHT, at(NOW + n * MINUTE));
     }
-    let each = spool.state().bytes.div_ceil(ROUNDS as u64);
+    let each = spool.state().bytes.div_ceil(u64::from(ROUNDS));
     // One sixteenth may just have been dropped.
     let days = (MEGABYTES_16 - MEGABYTES_16 / 16) / each / (24 * 60);
-    println!("a healthy round takes {each} bytes; {days} days of them fit 16 MB at 60 s");
+    eprintln!("a healthy round takes {each} bytes; {days} days of them fit 16 MB at 60 s");
     assert!(days >= 7, "{days}");
     assert!(each < 450, "{each}");
 }
@@ -190,7 +192,7 @@ fn delivered_rounds_leave_nothing_behind() {
         }
     }
     let late = resident();
-    println!(
+    eprintln!(
         "50,000 rounds: at most {most_files} files, {most_bytes} bytes; resident {early} kB after 5,000, {late} kB at the end"
     );
     assert!(most_files <= 4 && most_bytes < 150_000);
