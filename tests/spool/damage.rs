@@ -158,7 +158,7 @@ fn crc32(bytes: &[u8]) -> u32 {
 fn garbage_in_place_of_files_is_survived() {
     let folder = tempfile::tempdir().expect("a folder");
     for length in [0_usize, 1, 19, 20, 21, 4096, 3_000_000] {
-        let noise: Vec<u8> = (0..length).map(|n| (n * 7919 >> 3) as u8).collect();
+        let noise: Vec<u8> = (0..length).map(|n| ((n * 7919) >> 3).to_le_bytes()[0]).collect();
         for name in ["00000000000000000000.seg", "18446744073709551615.seg", "00000000000000000000.ack", "ledger"] {
             fs::write(folder.path().join(name), &noise).expect("written");
         }

@@ -1,13 +1,14 @@
 //! What is offered, and when.
 
-use std::{cmp::Reverse, fs};
+use std::{cmp::Reverse, env, fs, path::Path, process::Command};
 
-use vpce_probe::deliver::spool::{Doubt, Loss, Parts, Seq, Spool, Tally};
+use vpce_probe::deliver::spool::{Doubt, Loss, Parts, Seq, Spool, State, Tally};
 
 use crate::bed::{DAY, MEGABYTES_16, MINUTE, NOW, WEIGHT, all, at, balanced, bytes, healthy, numbers, segments, small};
 
 /// A bound that six thousand rounds exceed.
 const LIMIT: u64 = 1_000_000;
+const FULL: &str = "VPCE_PROBE_TEST_FULL_SPOOL";
 const ROUNDS: u32 = 2000;
 
 #[test]
@@ -153,7 +154,7 @@ fn the_bound_holds_and_the_oldest_go() {
 }
 
 #[test]
-fn a_week_fits_and_the_index_is_small() {
+fn a_week_fits() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut spool = Spool::open(Some(folder.path()), MEGABYTES_16, at(NOW));
     for n in (0..ROUNDS).map(i64::from) {
@@ -200,6 +201,40 @@ fn delivered_rounds_leave_nothing_behind() {
     balanced(&spool);
     assert_eq!(spool.state().waiting, Tally::default());
     assert!(segments(memory.path()).len() <= 1);
+}
+
+/// The test below runs in a process of its own: what is in memory counts for a whole process, and is not given back at once.
+#[test]
+fn the_index_of_a_full_spool_is_small() {
+    let folder = tempfile::tempdir_in("/dev/shm").expect("a folder");
+    let mut spool = Spool::open(Some(folder.path()), MEGABYTES_16, at(NOW));
+    for n in 0..60_000 {
+        spool.append(&healthy(NOW + n), Parts::SCHEDULED, WEIGHT, at(NOW));
+        if spool.counters().evicted.rounds > 0 {
+            break;
+        }
+    }
+    let output = Command::new(env::current_exe().expect("this test's own file"))
+        .args(["--exact", "order::alone_with_a_full_spool", "--ignored", "--nocapture"])
+        .env(FULL, folder.path())
+        .output()
+        .expect("a child");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let more = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}{more}");
+    eprint!("{more}");
+}
+
+#[test]
+#[ignore = "only as a child of the test above"]
+fn alone_with_a_full_spool() {
+    let folder = env::var(FULL).expect("set by the parent");
+    let before = resident();
+    let spool = Spool::open(Some(Path::new(&folder)), MEGABYTES_16, at(NOW));
+    let grown = resident().saturating_sub(before);
+    let State { waiting, bytes, .. } = spool.state();
+    eprintln!("a full spool, {bytes} bytes, {} rounds: {grown} kB of memory", waiting.rounds);
+    assert!(waiting.rounds > 35_000 && (700..1024).contains(&grown), "{waiting:?}, {grown} kB");
 }
 
 /// What of this process is in memory and its own, in kB. Other tests run beside: the test above runs alone if they matter.
