@@ -52,7 +52,7 @@ bench: setup release
 	tests/lab/lab bench --bin target/release/vpce-probe
 
 FUZZ_SECONDS ?= 60
-FUZZ_TARGETS := config resolv_conf http_head dns_datagram hosts_file
+FUZZ_TARGETS := config resolv_conf http_head dns_datagram hosts_file spool
 # The first folder takes what is found, the second holds the seeds.
 fuzz:
 	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked --version 0.13.2 cargo-fuzz

@@ -86,9 +86,18 @@ impl Spool {
             });
             let count = fitting.count();
             let fresh = segment.size == 0;
-            if let Err(fault) = segment.append(folder, self.memory.iter().take(count)) {
-                self.give_up_segment(&fault, fresh);
-                return Err(fault);
+            match segment.append(folder, self.memory.iter().take(count)) {
+                Err(fault) if fault.is_absence() && !fresh => {
+                    self.forget_deleted();
+                    continue;
+                }
+                Err(fault) => {
+                    if fresh {
+                        self.segments.pop();
+                    }
+                    return Err(fault);
+                }
+                Ok(()) => {}
             }
             for _ in 0..count {
                 self.memory.pop();
@@ -97,12 +106,10 @@ impl Spool {
         Ok(())
     }
 
-    /// Forgets the last segment, if it never had a file, or has lost it: what waited in it is lost too.
-    fn give_up_segment(&mut self, fault: &Fault, fresh: bool) {
-        if !fresh && !fault.is_absence() {
-            return;
-        }
-        if let Some(mut segment) = self.segments.pop().filter(|_| !fresh) {
+    /// The last segment's file is gone: what waited in it is lost, and another is begun.
+    fn forget_deleted(&mut self) {
+        if let Some(mut segment) = self.segments.pop() {
+            tracing::warn!(first = segment.first, "a segment of the spool was deleted by another hand");
             segment.abandon(Loss::Damaged, &mut self.counters);
             self.account_for(&segment);
         }

@@ -84,9 +84,9 @@ impl Folder {
         Ok(listing)
     }
 
-    /// The beginning of a file, up to `most` bytes, and its whole length.
-    pub(super) fn read(&self, first: u64, kind: Kind, most: u64) -> Result<(Vec<u8>, u64), Fault> {
-        read_path(&self.path(first, kind), most)
+    /// Reads the beginning of a file, up to `most` bytes, into `buffer`, and says its whole length.
+    pub(super) fn read(&self, first: u64, kind: Kind, most: u64, buffer: &mut Vec<u8>) -> Result<u64, Fault> {
+        read_path(&self.path(first, kind), most, buffer)
     }
 
     /// Opens a file for reading.
@@ -145,8 +145,9 @@ impl Folder {
 
     /// The ledger's bytes; `None` where there is none.
     pub(super) fn read_ledger(&self, most: u64) -> Result<Option<Vec<u8>>, Fault> {
-        match read_path(&self.0.join(LEDGER), most) {
-            Ok((bytes, _)) => Ok(Some(bytes)),
+        let mut bytes = Vec::new();
+        match read_path(&self.0.join(LEDGER), most, &mut bytes) {
+            Ok(_) => Ok(Some(bytes)),
             Err(fault) if fault.is_absence() => Ok(None),
             Err(fault) => Err(fault),
         }
@@ -186,13 +187,14 @@ pub(super) struct Unwritten {
     pub restored: bool,
 }
 
-fn read_path(path: &Path, most: u64) -> Result<(Vec<u8>, u64), Fault> {
+fn read_path(path: &Path, most: u64, buffer: &mut Vec<u8>) -> Result<u64, Fault> {
     let fault = |error| Fault { operation: "read", path: path.to_owned(), error };
     let file = File::open(path).map_err(fault)?;
     let length = file.metadata().map_err(fault)?.len();
-    let mut bytes = Vec::with_capacity(usize::try_from(length.min(most)).unwrap_or(0));
-    file.take(most).read_to_end(&mut bytes).map_err(fault)?;
-    Ok((bytes, length))
+    buffer.clear();
+    buffer.reserve(usize::try_from(length.min(most)).unwrap_or(0));
+    file.take(most).read_to_end(buffer).map_err(fault)?;
+    Ok(length)
 }
 
 fn read_name(name: &str) -> Option<(u64, Kind)> {

@@ -76,9 +76,9 @@ impl Spool {
         if known.is_none() && stored.is_some() {
             tracing::warn!("the spool's ledger is damaged: losses until now are forgotten");
         }
-        let mut found = Vec::new();
+        let (mut found, mut buffer) = (Vec::new(), Vec::new());
         for first in listing.segments {
-            found.extend(load_segment(folder, first)?);
+            found.extend(load_segment(folder, first, &mut buffer)?);
         }
         for first in listing.orphans {
             // Left by a deletion that was cut short.
@@ -120,7 +120,9 @@ impl Spool {
             holes.push((cursor..segment.first, typical, Loss::Damaged));
             cursor = cursor.max(segment.first);
             for (seq, datums) in segment.numbers() {
-                holes.push((cursor..seq, if typical == 0 { datums } else { typical }, segment.missing));
+                if cursor < seq {
+                    holes.push((cursor..seq, if typical == 0 { datums } else { typical }, segment.missing));
+                }
                 cursor = cursor.max(seq.saturating_add(1));
                 typical = datums;
             }
@@ -186,8 +188,8 @@ impl Spool {
     }
 }
 
-fn load_segment(folder: &Folder, first: u64) -> Result<Option<Found>, Fault> {
-    match Segment::load(folder, first) {
+fn load_segment(folder: &Folder, first: u64, buffer: &mut Vec<u8>) -> Result<Option<Found>, Fault> {
+    match Segment::load(folder, first, buffer) {
         Err(fault) if fault.is_absence() => Ok(None),
         // A bad place on the disk takes one segment with it, not the whole spool.
         Err(fault) if fault.error.raw_os_error() == Some(Errno::IO.raw_os_error()) => {

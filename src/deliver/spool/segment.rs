@@ -84,11 +84,20 @@ impl Segment {
     }
 
     /// Reads the segment that begins with `first`; `None` where the file is another's.
-    pub(super) fn load(folder: &Folder, first: u64) -> Result<Option<Found>, Fault> {
-        let (bytes, size) = folder.read(first, Kind::Segment, MOST_BYTES)?;
+    /// `buffer` is what it is read into: one for all segments, so that none leaves a hole in the heap.
+    pub(super) fn load(folder: &Folder, first: u64, buffer: &mut Vec<u8>) -> Result<Option<Found>, Fault> {
+        let size = folder.read(first, Kind::Segment, MOST_BYTES, buffer)?;
         let mut segment = Self { size, ..Self::new(first) };
         let mut broken = Vec::new();
-        match frame::scan(first, &bytes) {
+        let mut broken_end = false;
+        let content = frame::scan(first, buffer, |found| {
+            segment.enter(&found);
+            broken_end = !found.whole;
+            if !found.whole {
+                broken.push(found.header.seq);
+            }
+        });
+        match content {
             Content::Foreign => return Ok(None),
             Content::Unknown { version } => {
                 tracing::warn!(version, first, "a segment of the spool has a format that this version does not know");
@@ -96,23 +105,17 @@ impl Segment {
                 segment.missing = Loss::Unreadable;
                 segment.end = first.saturating_add(1);
             }
-            Content::Frames { frames, tail } => {
-                for found in &frames {
-                    segment.enter(found);
-                    if !found.whole {
-                        broken.push(found.header.seq);
-                    }
-                }
-                segment.sealed = tail || size != bytes.len() as u64 || frames.last().is_some_and(|last| !last.whole);
+            Content::Frames { tail } => {
+                segment.sealed = tail || broken_end || size != buffer.len() as u64;
                 segment.end = segment.end.saturating_add(u64::from(tail));
             }
         }
         segment.entries.shrink_to_fit();
         let mut done = Ranges::default();
-        match folder.read(first, Kind::Acks, MOST_BYTES) {
-            Ok((bytes, size)) => {
+        match folder.read(first, Kind::Acks, MOST_BYTES, buffer) {
+            Ok(size) => {
                 segment.ack_size = size - size % RECORD as u64;
-                for record in Record::decode_all(first, &bytes) {
+                for record in Record::decode_all(first, buffer) {
                     segment.replay(&record, &mut done);
                 }
             }
@@ -288,6 +291,8 @@ impl Segment {
         self.lost = self.lost.saturating_add(u64::from(record.datums));
         let start = self.first.saturating_add(u64::from(record.delta));
         let run: Range<u64> = start..start.saturating_add(u64::from(record.run));
+        // Whatever was acknowledged was there, and its number is taken, even if its frame is not there any more.
+        self.end = self.end.max(run.end);
         let from = self.entries.partition_point(|entry| entry.delta < record.delta);
         let first = self.first;
         for entry in self.entries.iter_mut().skip(from) {
