@@ -14,16 +14,19 @@ pub mod model;
 
 pub mod catalog;
 
+pub mod alarms;
 pub mod classify;
 pub mod disk;
 pub mod history;
 pub mod judge;
 pub mod metric;
+pub mod schedule;
 pub mod sys;
 
 pub mod config;
 pub mod host;
 pub mod render;
+pub mod sink;
 
 pub mod plan;
 
@@ -32,5 +35,7 @@ pub mod probe;
 pub mod deliver;
 
 pub mod round;
+
+pub mod daemon;
 
 pub mod cli;

@@ -9,11 +9,13 @@ use crate::{
     host::{self, Query},
     judge,
     model::{
+        host::HostFacts,
+        plan::Plan,
         round::{Round, SCHEMA_VERSION},
         units::{Millis, RoundId, Timestamp},
     },
     plan::{self, Choice, PlanError, Planned},
-    probe::{ProbeError, Prober},
+    probe::Prober,
 };
 
 /// How far a round is, for a progress line.
@@ -30,66 +32,85 @@ pub enum Progress {
     },
 }
 
-/// Why there is no report: our own trouble or the operator's, never a target's.
-#[derive(Debug, thiserror::Error)]
-pub enum RoundError {
-    /// It is not known what to probe.
-    #[error(transparent)]
-    Plan(#[from] PlanError),
-    /// Nothing can be probed.
-    #[error(transparent)]
-    Probe(#[from] ProbeError),
-}
-
 /// A finished round, and what is odd about its plan, one sentence each.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finished {
     /// The report.
     pub round: Round,
+    /// What it was made by.
+    pub plan: Plan,
     /// Warnings for stderr or the journal.
     pub warnings: Vec<String>,
 }
 
-/// The whole of one round, its report included; it ends within the round's deadline, counted from the call.
+/// The whole of one round on a host that nothing is known of yet, its report included; it ends within the round's
+/// deadline, counted from `clock`.
 ///
 /// # Errors
-/// See [`RoundError`].
+/// Where it is not known what to probe.
 pub async fn run(
     config: &Config,
     choice: &Choice,
+    prober: &Prober,
     query: &Query,
-    started: Timestamp,
+    clock: Clock,
     progress: &dyn Fn(Progress),
-) -> Result<Finished, RoundError> {
-    let start = Instant::now();
-    let budget = deadline(config, choice);
-    // First, while every descriptor is still free: with none left the trust store would look unreadable.
-    let prober = Prober::new(&plan::tls(config))?;
+) -> Result<Finished, PlanError> {
     progress(Progress::Discovering);
-    let facts = host::discover(&Query { timeout: query.timeout.min(budget / 2), ..query.clone() }).await;
+    let timeout = query.timeout.min(deadline(config, choice) / 2);
+    let facts = host::discover(&Query { timeout, ..query.clone() }).await;
+    let done = |done, targets| progress(Progress::Probing { done, targets });
+    of_facts(config, choice, prober, facts, clock, &done).await
+}
+
+/// When a round began, by both clocks.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    /// By the monotonic one: the deadline counts from here.
+    pub start: Instant,
+    /// By the wall.
+    pub started: Timestamp,
+}
+
+/// The rest of a round on a host that is known already: plan, probe, judge. `done` is told how many targets of how many
+/// have finished.
+///
+/// # Errors
+/// Where it is not known what to probe.
+pub async fn of_facts(
+    config: &Config,
+    choice: &Choice,
+    prober: &Prober,
+    facts: HostFacts,
+    clock: Clock,
+    done: &dyn Fn(usize, usize),
+) -> Result<Finished, PlanError> {
     tracing::debug!(imds = ?facts.imds, region = ?facts.region, ms = %facts.elapsed_ms, "facts about this host");
+    let budget = deadline(config, choice);
     let Planned { plan, warnings } = plan::plan(config, choice, &facts)?;
     let targets = plan.targets.len();
-    progress(Progress::Probing { done: 0, targets });
-    let done = |done| progress(Progress::Probing { done, targets });
-    let observations =
-        prober.round(&plan, &facts.proxies, start + budget.saturating_sub(budget / RESERVE), &done).await;
-    let judgement = judge::judge(observations, facts, &plan, started);
+    done(0, targets);
+    let end = clock.start + budget.saturating_sub(budget / RESERVE);
+    let observations = prober.round(&plan, &facts.proxies, end, &|finished| done(finished, targets)).await;
+    let judgement = judge::judge(observations, facts, &plan, clock.started);
     let round = Round {
         schema_version: SCHEMA_VERSION,
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        round: RoundId::new(started, std::process::id()),
-        started_at: started,
-        elapsed_ms: Millis::from(start.elapsed()),
+        round: RoundId::new(clock.started, std::process::id()),
+        started_at: clock.started,
+        elapsed_ms: Millis::from(clock.start.elapsed()),
         verdict: judgement.verdict,
         host: judgement.host,
         findings: judgement.findings,
         targets: judgement.targets,
         shipping: None,
         last_failure: None,
+        interval_s: None,
+        starting: false,
+        announced: None,
         age_s: None,
     };
-    Ok(Finished { round, warnings })
+    Ok(Finished { round, plan, warnings })
 }
 
 /// The part of a round's time that is kept for judging and writing the report, so that these end in time as well.

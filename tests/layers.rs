@@ -18,7 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("metric", &["model"]),
     ("disk", &[]),
     ("history", &["model"]),
-    ("config", &["model", "catalog"]),
+    ("config", &["model", "catalog", "metric"]),
     ("host", &["model", "catalog", "sys"]),
     ("render", &["model", "catalog"]),
     ("plan", &["model", "catalog", "classify", "config", "metric"]),

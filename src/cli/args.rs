@@ -23,6 +23,8 @@ pub(super) struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
+    /// Probe every minute, tell the journal, and ship CloudWatch metrics (the daemon)
+    Run(RunArgs),
     /// Probe every target once, now, and say what is wrong
     Once(OnceArgs),
     /// Read the config, report every mistake in it, and show what would be probed
@@ -31,6 +33,8 @@ pub(super) enum Verb {
     Status(StatusArgs),
     /// List the host names that would be probed; uses no network
     Targets(TargetsArgs),
+    /// Print CloudWatch alarms and a dashboard for the configured targets
+    Alarms(AlarmsArgs),
     /// Explain a cause: what it means, how to confirm and how to mend it
     Explain(ExplainArgs),
     /// Print a completion script for a shell
@@ -40,6 +44,17 @@ pub(super) enum Verb {
     },
     /// Print the manual page (roff)
     Man,
+}
+
+/// `vpce-probe run`.
+#[derive(Debug, Args)]
+#[command(after_help = RUN_CODES)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    pub(super) config: ConfigArg,
+    /// Log every round and every stage
+    #[arg(short, long)]
+    pub(super) verbose: bool,
 }
 
 /// `vpce-probe once`.
@@ -56,6 +71,9 @@ pub(super) struct OnceArgs {
     pub(super) services: Vec<String>,
     #[command(flatten)]
     pub(super) output: OutputArgs,
+    /// Ship the round's metrics to CloudWatch as well, and say what became of that
+    #[arg(long)]
+    pub(super) publish: bool,
     /// End the whole round after this, e.g. 5s; default: the config's round_deadline, 10s
     #[arg(long, value_name = "DURATION", value_parser = timeout)]
     pub(super) timeout: Option<Duration>,
@@ -137,6 +155,25 @@ pub(super) struct TargetsArgs {
     pub(super) format: ListFormat,
 }
 
+/// `vpce-probe alarms`.
+#[derive(Debug, Args)]
+pub(super) struct AlarmsArgs {
+    #[command(flatten)]
+    pub(super) config: ConfigArg,
+    /// The AWS region; default: the config's, AWS_REGION, AWS_DEFAULT_REGION, or the search domain of resolv.conf
+    #[arg(long, value_name = "REGION")]
+    pub(super) region: Option<String>,
+    /// How many hosts should report; a parameter of the template has it as its default
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) expected_hosts: Option<u32>,
+    /// The Auto Scaling group of the hosts, whose in-service count should report; may be repeated
+    #[arg(long = "auto-scaling-group", value_name = "NAME", conflicts_with = "expected_hosts")]
+    pub(super) groups: Vec<String>,
+    /// The form of the template
+    #[arg(long, value_enum, default_value_t = TemplateFormat::Cloudformation, value_name = "FORMAT")]
+    pub(super) format: TemplateFormat,
+}
+
 /// `vpce-probe explain`.
 #[derive(Debug, Args)]
 pub(super) struct ExplainArgs {
@@ -180,6 +217,13 @@ pub(super) enum ListFormat {
     Json,
 }
 
+/// The form of a template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum TemplateFormat {
+    /// An AWS CloudFormation template in JSON
+    Cloudformation,
+}
+
 /// When to use colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum When {
@@ -207,7 +251,11 @@ const EXIT_CODES: &str = "\
 Exit codes of once and status:
   0 healthy, 1 degraded, 2 failed, 3 could not judge
 Of the other verbs:
-  0 done, 64 wrong command line, 78 wrong config, 1 anything else";
+  0 done, 64 wrong command line, 75 another instance runs, 78 wrong config, 1 anything else";
+
+const RUN_CODES: &str = "\
+SIGHUP reads the config again; a bad one is refused. SIGTERM stops.
+Exit codes: 0 stopped, 64 wrong command line, 75 another instance runs, 78 wrong config, 1 anything else.";
 
 const VERDICT_CODES: &str = "Exit codes: 0 healthy, 1 degraded, 2 failed, 3 could not judge.";
 

@@ -17,6 +17,8 @@ pub(super) enum Exit {
     Usage,
     /// Other verbs: the config is wrong.
     BadConfig,
+    /// `run`: another instance runs.
+    Occupied,
     /// Other verbs: anything else.
     Failed,
     /// Ctrl-C.
@@ -31,6 +33,7 @@ impl Exit {
             Self::NotJudged => 3,
             Self::Usage => 64,
             Self::BadConfig => 78,
+            Self::Occupied => 75,
             Self::Failed => 1,
             Self::Interrupted => 130,
         }

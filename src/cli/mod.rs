@@ -1,5 +1,6 @@
 //! The command line: one file a verb.
 
+mod alarms;
 mod args;
 mod check;
 mod completions;
@@ -10,7 +11,9 @@ mod log;
 mod man;
 mod once;
 mod progress;
+mod publish;
 mod report;
+mod run;
 mod screen;
 mod settings;
 mod status;
@@ -39,10 +42,12 @@ pub fn main() -> ExitCode {
 
 fn run(verb: Verb) -> Exit {
     match verb {
+        Verb::Run(args) => run::run(&args),
         Verb::Once(args) => once::run(&args),
         Verb::Check(args) => check::run(&args),
         Verb::Status(args) => status::run(&args),
         Verb::Targets(args) => targets::run(&args),
+        Verb::Alarms(args) => alarms::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Completions { shell } => completions::run(shell),
         Verb::Man => man::run(),

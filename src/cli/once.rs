@@ -2,21 +2,25 @@
 
 use std::{io, os::unix::net::UnixStream};
 
-use tokio::runtime::{self, Runtime};
+use tokio::{
+    runtime::{self, Runtime},
+    time::Instant,
+};
 
 use super::{
     args::OnceArgs,
     exit::Exit,
     log::{self, Level},
     progress::Line,
-    report, screen,
+    publish, report, screen,
     settings::{self, BadConfig},
 };
 use crate::{
     config::Config,
     model::units::Timestamp,
-    plan::Choice,
-    round::{self, Finished, RoundError},
+    plan::{self, Choice, PlanError},
+    probe::Prober,
+    round::{self, Finished},
     sys,
 };
 
@@ -27,16 +31,22 @@ pub(super) fn run(args: &OnceArgs) -> Exit {
         Ok(settings) => settings,
         Err(BadConfig { reason }) => return report::none(&reason, &args.output),
     };
+    let clock = round::Clock { start: Instant::now(), started: Timestamp::now() };
     let runtime = match start_runtime() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("cannot start: {error}"), args),
     };
-    let ended = runtime.block_on(interruptible(args, &settings.config));
+    // First, while every descriptor is still free: with none left the trust store would look unreadable.
+    let prober = match Prober::new(&plan::tls(&settings.config)) {
+        Ok(prober) => prober,
+        Err(error) => return fail(&screen::chain(&error), args),
+    };
+    let ended = runtime.block_on(Box::pin(interruptible(args, &settings.config, &prober, clock)));
     // Tasks that still hold a socket need not be waited for.
     runtime.shutdown_background();
     match ended {
         None => Exit::Interrupted,
-        Some(Ok(Finished { round, warnings })) => {
+        Some(Ok(Finished { round, warnings, .. })) => {
             if !args.output.quiet {
                 screen::warn(&warnings);
             }
@@ -47,7 +57,7 @@ pub(super) fn run(args: &OnceArgs) -> Exit {
 }
 
 /// The runtime, or why there is none.
-fn start_runtime() -> io::Result<Runtime> {
+pub(super) fn start_runtime() -> io::Result<Runtime> {
     // tokio's signal driver panics where it cannot open its sockets: see first that there is room for them and for the
     // poller. The pairs are closed again at once.
     let room: io::Result<Vec<_>> = (0..4).map(|_| UnixStream::pair()).collect();
@@ -56,7 +66,12 @@ fn start_runtime() -> io::Result<Runtime> {
 }
 
 /// The round; `None` after Ctrl-C.
-async fn interruptible(args: &OnceArgs, config: &Config) -> Option<Result<Finished, RoundError>> {
+async fn interruptible(
+    args: &OnceArgs,
+    config: &Config,
+    prober: &Prober,
+    clock: round::Clock,
+) -> Option<Result<Finished, PlanError>> {
     let choice = Choice {
         services: args.services.clone(),
         family: args.family(),
@@ -67,8 +82,15 @@ async fn interruptible(args: &OnceArgs, config: &Config) -> Option<Result<Finish
     let line = Line::new(round::deadline(config, &choice));
     let note = |progress| line.note(progress);
     let drawn = async { if args.output.quiet { std::future::pending().await } else { line.draw().await } };
+    let made = async {
+        let mut finished = round::run(config, &choice, prober, &query, clock, &note).await?;
+        if args.publish {
+            finished.round.shipping = publish::publish(config, prober, &finished).await;
+        }
+        Ok(finished)
+    };
     tokio::select! {
-        ended = round::run(config, &choice, &query, Timestamp::now(), &note) => Some(ended),
+        ended = made => Some(ended),
         // Without a handler Ctrl-C ends the program as it always does.
         Ok(()) = tokio::signal::ctrl_c() => None,
         never = drawn => match never {},

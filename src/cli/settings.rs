@@ -30,19 +30,33 @@ pub(super) struct BadConfig {
 
 /// Reads the config and says on stderr what is wrong or odd about it.
 pub(super) fn read(arg: &ConfigArg) -> Result<Settings, BadConfig> {
-    let file = arg.file.as_deref();
-    let path = file.unwrap_or(Path::new(DEFAULT_FILE));
-    let loaded = if path == Path::new("-") { from_stdin() } else { config::load(path) };
-    match loaded {
+    match load(arg) {
         Ok(Parsed { config, warnings }) => {
             screen::say_raw(&config::render(&warnings));
-            Ok(Settings { config, file: Some(path.display().to_string()) })
+            let file = exists(arg).then(|| path(arg).display().to_string());
+            Ok(Settings { config, file })
         }
-        Err(LoadError::Io { source, .. }) if file.is_none() && source.kind() == ErrorKind::NotFound => {
-            Ok(Settings { config: Config::default(), file: None })
-        }
-        Err(error) => Err(refuse(path, &error)),
+        Err(error) => Err(refuse(path(arg), &error)),
     }
+}
+
+/// Reads the config and says nothing. The usual file need not be there.
+pub(super) fn load(arg: &ConfigArg) -> Result<Parsed, LoadError> {
+    let path = path(arg);
+    match if path == Path::new("-") { from_stdin() } else { config::load(path) } {
+        Err(LoadError::Io { source, .. }) if arg.file.is_none() && source.kind() == ErrorKind::NotFound => {
+            Ok(Parsed { config: Config::default(), warnings: Vec::new() })
+        }
+        loaded => loaded,
+    }
+}
+
+fn path(arg: &ConfigArg) -> &Path {
+    arg.file.as_deref().unwrap_or(Path::new(DEFAULT_FILE))
+}
+
+fn exists(arg: &ConfigArg) -> bool {
+    arg.file.is_some() || Path::new(DEFAULT_FILE).exists()
 }
 
 fn refuse(path: &Path, error: &LoadError) -> BadConfig {
@@ -92,7 +106,7 @@ pub(super) fn query(config: &Config, region: Option<&str>) -> Query {
 }
 
 /// Whatever is not UTF-8 is nothing that we read.
-fn environment() -> BTreeMap<String, String> {
+pub(super) fn environment() -> BTreeMap<String, String> {
     env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
 }
 

@@ -5,14 +5,15 @@ use std::{path::PathBuf, time::Duration};
 
 use ipnet::IpNet;
 
-pub use crate::model::plan::MtuMode;
 use crate::model::{plan::Family, target::Expect};
+pub use crate::{metric::Detail, model::plan::MtuMode};
 
 mod check;
 mod diagnostic;
 pub mod duration;
 mod keys;
 mod load;
+mod places;
 mod raw;
 mod size;
 mod suggest;
@@ -166,16 +167,6 @@ pub struct Target {
     pub allowed_cidrs: Vec<IpNet>,
     /// `Some(false)` takes a default target out.
     pub enabled: Option<bool>,
-}
-
-/// How fine the metric series are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-#[expect(missing_docs, reason = "the words are the contract's")]
-pub enum Detail {
-    #[default]
-    Fleet,
-    Heartbeat,
-    Instance,
 }
 
 /// Where credentials come from.

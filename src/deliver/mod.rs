@@ -1,11 +1,15 @@
 //! Carries samples to CloudWatch: they wait in the spool until CloudWatch has confirmed them, however long that takes.
 
+pub mod spool;
+
 use std::{collections::BTreeMap, net::IpAddr, path::PathBuf};
 
 use crate::{
     metric,
     model::plan::{DnsPlan, Family},
 };
+
+pub mod pace;
 
 /// Where credentials come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

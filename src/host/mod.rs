@@ -8,6 +8,7 @@ mod proxy;
 mod region;
 pub mod resolv_conf;
 mod sockets;
+mod watch;
 
 use std::{
     collections::BTreeMap,
@@ -19,6 +20,7 @@ use std::{
 use ipnet::IpNet;
 use tokio::time::Instant;
 
+pub use self::watch::Watch;
 use self::{files::Root, imds::Question};
 use crate::model::{
     cause::Cause,
@@ -76,21 +78,38 @@ pub struct Query {
 /// Reads all facts side by side; returns within `query.timeout`, whatever IMDS does.
 pub async fn discover(query: &Query) -> HostFacts {
     let start = Instant::now();
-    let root = Root::new(&query.root);
-    // Some microseconds, and the choice of IMDS's address depends on it.
-    let addresses = link::own_addresses();
-    let vendor = vendor(root);
-    let question = question(query, vendor, &addresses);
+    let scene = Scene::look(query);
     let asked = async {
-        match &question {
+        match &scene.question {
             Some(question) => imds::ask(question).await,
             None => imds::Answer::default(),
         }
     };
     // The question to IMDS is on its way while the files are read.
-    let (answer, local) = tokio::join!(asked, async { local(query, root) });
-    let mut facts = HostFacts { addresses, ..local.facts };
-    put_together(&mut facts, query, answer, vendor, &local.search);
+    let (answer, local) = tokio::join!(asked, async { local(query, Root::new(&query.root)) });
+    facts(query, scene, local, answer, start)
+}
+
+/// What must be known before IMDS is asked: some microseconds.
+struct Scene {
+    addresses: Vec<IpNet>,
+    vendor: Vendor,
+    question: Option<Question>,
+}
+
+impl Scene {
+    fn look(query: &Query) -> Self {
+        let vendor = vendor(Root::new(&query.root));
+        // The choice of IMDS's address depends on them.
+        let addresses = link::own_addresses();
+        let question = question(query, vendor, &addresses);
+        Self { addresses, vendor, question }
+    }
+}
+
+fn facts(query: &Query, scene: Scene, local: Local, answer: imds::Answer, start: Instant) -> HostFacts {
+    let mut facts = HostFacts { addresses: scene.addresses, ..local.facts };
+    put_together(&mut facts, query, answer, scene.vendor, &local.search);
     facts.elapsed_ms = Millis::from(start.elapsed());
     facts
 }

@@ -58,6 +58,19 @@ pub enum Unit {
     Bytes,
 }
 
+impl Unit {
+    /// The name in CloudWatch.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "None",
+            Self::Count => "Count",
+            Self::Milliseconds => "Milliseconds",
+            Self::Bytes => "Bytes",
+        }
+    }
+}
+
 /// One datum: a metric, its dimensions, one moment, and the values that were seen at it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Datum {
@@ -72,6 +85,11 @@ pub struct Datum {
     /// The unit.
     pub unit: Unit,
 }
+
+/// The most distinct values that one datum may have (CloudWatch API Reference, `MetricDatum`).
+pub(super) const MOST_VALUES: usize = 150;
+/// The most dimensions that one datum may have (the same).
+pub(super) const MOST_DIMENSIONS: usize = 30;
 
 /// 2 to the power of 360.
 const LIMIT: f64 = f64::from_bits((1023 + 360) << 52);

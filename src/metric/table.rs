@@ -19,6 +19,20 @@ pub enum Dimension {
     Instance,
 }
 
+impl Dimension {
+    /// The name in CloudWatch; of [`Dimension::Vpc`] where the VPC is known.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Vpc => "VpcId",
+            Self::Target => "Target",
+            Self::Severity => "Severity",
+            Self::Cause => "Cause",
+            Self::Instance => "InstanceId",
+        }
+    }
+}
+
 /// A metric's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(missing_docs, reason = "METRICS says what each is")]
@@ -139,7 +153,7 @@ pub const METRICS: &[Metric] = &[
         unit: Unit::Count,
         sets: &[fleet(&[Dimension::Vpc, Dimension::Severity]), fleet(&[Dimension::Vpc, Dimension::Cause])],
         part: Part::Urgent,
-        meaning: "problems of one round, by severity and by cause; by severity also where there are none",
+        meaning: "problems of one round, by severity and by cause; failures and warnings also where there are none",
     },
     Metric {
         name: Name::InstanceHealthy,
@@ -160,13 +174,13 @@ pub const METRICS: &[Metric] = &[
         unit: Unit::Count,
         sets: VPC,
         part: Part::Scheduled,
-        meaning: "datums of earlier rounds that were delivered late",
+        meaning: "datums of earlier rounds that were delivered late; only where there are some",
     },
     Metric {
         name: Name::Lost,
         unit: Unit::Count,
         sets: VPC,
         part: Part::Scheduled,
-        meaning: "datums that will never be delivered",
+        meaning: "datums that will never be delivered; only where there are some",
     },
 ];

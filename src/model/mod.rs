@@ -2,6 +2,7 @@
 
 pub mod cause;
 pub mod cause_text;
+pub mod event;
 pub mod host;
 pub mod no_proxy;
 pub mod observation;

@@ -44,7 +44,8 @@ pub struct TargetReport {
     pub summary: String,
     /// What to do about it; empty when healthy.
     pub advice: Vec<String>,
-    /// Since when the verdict is what it is; `None` in `once`, which has no history.
+    /// Since when verdict and cause are what they are (a healthy target's notes do not count); `None` in `once`, which
+    /// has no history.
     pub since: Option<Timestamp>,
     /// All problems, worst first.
     pub problems: Vec<Problem>,
@@ -60,7 +61,7 @@ pub struct TargetReport {
 }
 
 /// The state of metric delivery. `None` in a round that ships nothing.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Default)]
 pub struct Shipping {
     /// One word, e.g. `idle`, `ok`, `failing`.
     pub state: String,
@@ -76,13 +77,56 @@ pub struct Shipping {
     pub problems: Vec<Problem>,
 }
 
-/// The last round that was not healthy, in short.
+/// What failed last, in short; the round itself where something fails in it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LastFailure {
-    /// When it started.
+    /// When the last round started in which a target failed.
     pub started_at: Timestamp,
-    /// The targets that failed, as they were then.
-    pub targets: Vec<TargetReport>,
+    /// Every target that ever failed, as it was when it failed last; in the plan's order.
+    pub targets: Vec<FailedTarget>,
+}
+
+/// A target as it was when it failed last.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FailedTarget {
+    /// When that round started.
+    pub failed_at: Timestamp,
+    /// What was seen then; its `since` is when that failure began.
+    #[serde(flatten)]
+    pub report: TargetReport,
+}
+
+/// What was announced last, so that a restart neither repeats nor swallows a change.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Default)]
+pub struct Announced {
+    /// Of the whole round; `None` before the first announcement.
+    pub round: Option<AnnouncedRound>,
+    /// Of targets; one that is missing has not been announced yet.
+    pub targets: Vec<AnnouncedTarget>,
+}
+
+/// The round's verdict that was announced last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnnouncedRound {
+    /// The verdict.
+    pub verdict: RoundVerdict,
+    /// Since when it was that.
+    pub since: Timestamp,
+}
+
+/// What was announced last of one target; for one that was healthy from the start, what was silently taken for granted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnnouncedTarget {
+    /// Its name.
+    pub name: String,
+    /// Its host name.
+    pub host: String,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The cause, where it was not healthy.
+    pub cause: Option<Cause>,
+    /// Since when it was that.
+    pub since: Timestamp,
 }
 
 /// One round, whole.
@@ -110,7 +154,21 @@ pub struct Round {
     pub shipping: Option<Shipping>,
     /// The last failure, in a daemon's report.
     pub last_failure: Option<LastFailure>,
+    /// Seconds from one round to the next, in a daemon's report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval_s: Option<f64>,
+    /// One of the first rounds after the daemon's start: nothing is announced yet.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub starting: bool,
+    /// What was announced last, in a daemon's report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub announced: Option<Announced>,
     /// Seconds since the round started; only in `status`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub age_s: Option<f64>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }

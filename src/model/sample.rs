@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     cause::Cause,
-    units::Timestamp,
+    units::{Millis, Timestamp},
     verdict::{RoundVerdict, Severity},
 };
 
@@ -24,6 +24,53 @@ pub struct Origin {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Hundredths(pub u32);
+
+impl From<Millis> for Hundredths {
+    fn from(elapsed: Millis) -> Self {
+        let hundredths = (elapsed.as_f64() * 100.0).round();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "the cast saturates, at 11 hours, and no elapsed time is negative"
+        )]
+        Self(hundredths as u32)
+    }
+}
+
+/// How this host stands: decides `InstanceHealthy`, and whether the round is in a hurry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
+pub enum Condition {
+    /// Healthy, and has been so for a while.
+    #[default]
+    Healthy,
+    /// Not healthy.
+    Sick,
+    /// The first healthy round after a sick one.
+    Recovered,
+    /// Healthy again, but not for long.
+    Recovering,
+}
+
+impl Condition {
+    /// The value of `InstanceHealthy`; `None`: it is not sent.
+    #[must_use]
+    pub const fn instance_healthy(self) -> Option<bool> {
+        match self {
+            Self::Healthy => None,
+            Self::Sick => Some(false),
+            Self::Recovered | Self::Recovering => Some(true),
+        }
+    }
+
+    /// Whether [`Part::Urgent`] goes out at once: there is trouble, or it has just ended.
+    #[must_use]
+    pub const fn is_urgent(self) -> bool {
+        match self {
+            Self::Sick | Self::Recovered => true,
+            Self::Healthy | Self::Recovering => false,
+        }
+    }
+}
 
 /// One address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,11 +122,11 @@ pub struct Sample {
     pub origin: Origin,
     /// The round's verdict.
     pub verdict: RoundVerdict,
-    /// The value of `InstanceHealthy`; `None` where the host is healthy and has been so for a while.
-    pub instance_healthy: Option<bool>,
+    /// How the host stands.
+    pub condition: Condition,
     /// Targets, in the plan's order.
     pub targets: Vec<TargetSample>,
-    /// Problems of targets and findings by kind, notes included.
+    /// Problems by kind, notes included: each problem of a target, and each finding that no target has as its own.
     pub problems: Vec<ProblemCount>,
     /// Datums that were delivered late since the last sample.
     pub delivered_late: u32,
@@ -90,7 +137,8 @@ pub struct Sample {
 /// The datums of a round go out in two parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Part {
-    /// At once: what names the trouble of a host that is not healthy.
+    /// At once: what names the trouble of a host that is not healthy. Empty for a sample that is not urgent, whose
+    /// counts wait for the schedule with the rest: every datum is in exactly one part.
     Urgent,
     /// On the fixed schedule, so that no host weighs more than another in an average.
     Scheduled,
@@ -101,6 +149,7 @@ mod by_name {
 
     use super::Cause;
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference over")]
     pub(super) fn serialize<S: Serializer>(cause: &Cause, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(cause.as_str())
     }
@@ -127,10 +176,12 @@ mod as_millis {
 
 #[cfg(test)]
 mod tests {
-    use super::{Origin, ProblemCount, Sample};
+    use std::time::Duration;
+
+    use super::{Condition, Hundredths, Origin, ProblemCount, Sample};
     use crate::model::{
         cause::Cause,
-        units::Timestamp,
+        units::{Millis, Timestamp},
         verdict::{RoundVerdict, Severity},
     };
 
@@ -140,7 +191,7 @@ mod tests {
             tick: Timestamp::from_unix_millis(1_795_000_000_123).expect("a moment"),
             origin: Origin { vpc_id: Some("vpc-1".to_owned()), ..Origin::default() },
             verdict: RoundVerdict::Failed,
-            instance_healthy: Some(false),
+            condition: Condition::Sick,
             targets: Vec::new(),
             problems: vec![ProblemCount { cause: Cause::TcpTimeout, severity: Severity::Failure, count: 2 }],
             delivered_late: 0,
@@ -148,5 +199,16 @@ mod tests {
         };
         let bytes = postcard::to_stdvec(&sample).expect("encodes");
         assert_eq!(postcard::from_bytes::<Sample>(&bytes).expect("decodes"), sample);
+    }
+
+    #[test]
+    fn an_elapsed_time_keeps_its_hundredths() {
+        fn check(micros: u64, expected: u32) {
+            assert_eq!(Hundredths::from(Millis::from(Duration::from_micros(micros))), Hundredths(expected), "{micros}");
+        }
+        check(0, 0);
+        check(41_237, 4_124);
+        check(290, 29);
+        check(u64::from(u32::MAX) * 20, u32::MAX);
     }
 }

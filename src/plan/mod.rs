@@ -1,6 +1,7 @@
 //! Joins the config and the host's facts into a [`Plan`].
 
 mod dns;
+mod metrics;
 mod target;
 
 use std::{
@@ -23,6 +24,8 @@ use crate::{
         target::Target,
     },
 };
+
+pub use self::metrics::metrics;
 
 /// What the command line adds to the config.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]

@@ -53,6 +53,8 @@ pub enum ProbeError {
 /// Everything that outlives a round: the trust store, the TLS settings, and what is known of each path's MTU.
 pub struct Prober {
     tls: Arc<tls::Client>,
+    settings: TlsPlan,
+    trust: trust::Imprint,
     memory: Arc<Mutex<mtu::Memory>>,
 }
 
@@ -62,7 +64,24 @@ impl Prober {
     /// # Errors
     /// See [`ProbeError`].
     pub fn new(plan: &TlsPlan) -> Result<Self, ProbeError> {
-        Ok(Self { tls: Arc::new(tls::Client::new(plan)?), memory: Arc::default() })
+        let trust = trust::Imprint::take(plan.extra_ca_file.as_deref());
+        Ok(Self { tls: Arc::new(tls::Client::new(plan)?), settings: plan.clone(), trust, memory: Arc::default() })
+    }
+
+    /// Takes on other settings, or a trust store that was written anew; what is known of each path's MTU is kept. Returns
+    /// whether anything changed.
+    ///
+    /// # Errors
+    /// See [`ProbeError`]: then everything stays as it was, and the next call tries again.
+    pub fn refresh(&mut self, plan: &TlsPlan) -> Result<bool, ProbeError> {
+        let trust = trust::Imprint::take(plan.extra_ca_file.as_deref());
+        if self.settings == *plan && self.trust == trust {
+            return Ok(false);
+        }
+        self.tls = Arc::new(tls::Client::new(plan)?);
+        self.settings = plan.clone();
+        self.trust = trust;
+        Ok(true)
     }
 
     /// One round over all targets of `plan`, side by side; ends by `deadline`. `done` is called with the number of

@@ -1,6 +1,12 @@
 //! Whom this host trusts: the operating system's authorities and those of the operator.
 
-use std::{env, fmt::Write as _, io, path::Path};
+use std::{
+    env,
+    fmt::Write as _,
+    fs, io,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
 
 use rustls::{
     RootCertStore,
@@ -19,6 +25,35 @@ use super::ProbeError;
 pub(super) fn load(extra: Option<&Path>) -> Result<RootCertStore, ProbeError> {
     gather(rustls_native_certs::load_native_certs(), &looked_at(), extra)
 }
+
+/// Where trust comes from, as it stands: whatever of it is written anew looks different.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub(super) struct Imprint(Vec<(PathBuf, Option<(u64, u64, i64, i64)>)>);
+
+impl Imprint {
+    /// Looks at the files and folders that [`load`] reads, not into them: some microseconds.
+    pub(super) fn take(extra: Option<&Path>) -> Self {
+        let set = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().filter_map(env::var_os).map(PathBuf::from);
+        let usual = USUAL.iter().map(PathBuf::from);
+        let paths = set.chain(usual).chain(extra.map(Path::to_owned));
+        let state = |path: &PathBuf| {
+            let meta = fs::metadata(path).ok()?;
+            Some((meta.ino(), meta.size(), meta.mtime(), meta.mtime_nsec()))
+        };
+        Self(paths.map(|path| (path.clone(), state(&path))).collect())
+    }
+}
+
+/// Where distributions keep their bundle: Debian's, Red Hat's and Amazon's, SUSE's. A folder of single certificates looks
+/// different as soon as one comes or goes.
+const USUAL: &[&str] = &[
+    "/etc/ssl/certs",
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/ca-bundle.pem",
+    "/var/lib/ca-certificates/ca-bundle.pem",
+];
 
 fn gather(native: CertificateResult, looked_at: &str, extra: Option<&Path>) -> Result<RootCertStore, ProbeError> {
     let mut roots = RootCertStore::empty();
@@ -77,7 +112,7 @@ mod tests {
 
     use rustls_native_certs::{CertificateResult, load_certs_from_paths};
 
-    use super::{ProbeError, gather};
+    use super::{Imprint, ProbeError, gather};
 
     fn file(content: &str) -> tempfile::NamedTempFile {
         let mut file = tempfile::NamedTempFile::new().expect("a file");
@@ -114,6 +149,17 @@ mod tests {
         check(CertificateResult::default(), Some(""), Err("no usable certificate"));
         let garbage = file("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
         check(load_certs_from_paths(Some(garbage.path()), None), None, Err("1 certificates, none of them usable"));
+    }
+
+    #[test]
+    fn a_file_written_anew_looks_different() {
+        let own = file(&authority());
+        let before = Imprint::take(Some(own.path()));
+        assert_eq!(Imprint::take(Some(own.path())), before);
+        std::fs::write(own.path(), authority() + &authority()).expect("written");
+        assert_ne!(Imprint::take(Some(own.path())), before);
+        std::fs::remove_file(own.path()).expect("removed");
+        assert_ne!(Imprint::take(Some(own.path())), before);
     }
 
     #[test]

@@ -58,5 +58,12 @@ impl Default for Style {
     }
 }
 
+/// The text as one line that no terminal, log or parser obeys: white space becomes spaces, control and invisible characters
+/// their escapes, and what is too long for a line is cut with a sign of it.
+#[must_use]
+pub fn line(text: &str) -> String {
+    text::clean(text, Glyphs::Unicode)
+}
+
 const NARROWEST: usize = 72;
 const WIDEST: usize = 100;

@@ -157,6 +157,25 @@ pub(in crate::host) struct Metadata {
 pub(super) type Answers = BTreeMap<Item, Vec<String>>;
 
 impl Metadata {
+    /// Each fact from here, or else from `before`.
+    pub(in crate::host) fn or(self, before: Self) -> Self {
+        let lists = |new: Vec<IpNet>, old: Vec<IpNet>| if new.is_empty() { old } else { new };
+        Self {
+            region: self.region.or(before.region),
+            partition: self.partition.or(before.partition),
+            domain: self.domain.or(before.domain),
+            instance_id: self.instance_id.or(before.instance_id),
+            availability_zone: self.availability_zone.or(before.availability_zone),
+            availability_zone_id: self.availability_zone_id.or(before.availability_zone_id),
+            role: if self.role == Role::Unknown { before.role } else { self.role },
+            vpc_id: self.vpc_id.or(before.vpc_id),
+            subnet_id: self.subnet_id.or(before.subnet_id),
+            subnet_cidrs: lists(self.subnet_cidrs, before.subnet_cidrs),
+            vpc_cidrs: lists(self.vpc_cidrs, before.vpc_cidrs),
+            primary_vpc_cidr: self.primary_vpc_cidr.or(before.primary_vpc_cidr),
+        }
+    }
+
     /// The facts in the answers. Networks come from every interface of the primary interface's VPC; an interface in
     /// another VPC says nothing on this one, and would make foreign addresses look like own ones.
     pub(super) fn from_answers(answers: &Answers) -> Self {

@@ -84,7 +84,7 @@ fn lines(round: &Round) -> Vec<Line> {
     }
     lines.extend(round.shipping.iter().flat_map(shipping));
     if let Some(last) = &round.last_failure {
-        let names: Vec<&str> = last.targets.iter().map(|report| report.target.name.as_str()).collect();
+        let names: Vec<&str> = last.targets.iter().map(|failed| failed.report.target.name.as_str()).collect();
         lines.push(Line::new("last failure", format!("{}, {}", moment(last.started_at), names.join(", "))));
     }
     lines

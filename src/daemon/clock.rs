@@ -1,0 +1,115 @@
+//! What time it is, by AWS's clock where this host's is known to be wrong.
+//!
+//! The `Date` of an AWS answer fixes AWS's time to the monotonic clock. From then on a step of the wall clock, however far,
+//! changes neither the ticks nor the moments under which metrics are stored.
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use tokio::time::Instant;
+
+use crate::model::{round::Round, units::Timestamp};
+
+/// This host's clock minus AWS's as one round saw it, in seconds, where that is more than the measurement's own error.
+#[must_use]
+pub fn clock_error(round: &Round) -> Option<f64> {
+    skew(round).filter(|error| error.abs() >= NOTICEABLE)
+}
+
+/// Both clocks, and what is known of the difference to AWS's.
+#[derive(Debug)]
+pub(super) struct Clock {
+    origin: Instant,
+    /// AWS's time at `origin`.
+    aws: Option<OffsetDateTime>,
+}
+
+/// The clocks read at one moment.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Reading {
+    /// The wall clock.
+    pub(super) wall: Timestamp,
+    /// The wall clock minus AWS's, in seconds, where that is more than the measurement's own error.
+    pub(super) error_s: Option<f64>,
+}
+
+impl Reading {
+    /// AWS's time, as far as it is known.
+    pub(super) fn true_time(self) -> Timestamp {
+        match self.error_s {
+            Some(error) => Timestamp::new(self.wall.moment() - time::Duration::seconds_f64(error)),
+            None => self.wall,
+        }
+    }
+}
+
+impl Clock {
+    /// Nothing is known yet.
+    pub(super) fn new() -> Self {
+        Self { origin: Instant::now(), aws: None }
+    }
+
+    /// Reads both clocks.
+    pub(super) fn read(&self) -> Reading {
+        self.reading(Timestamp::now(), self.origin.elapsed())
+    }
+
+    /// Learns from the answers of a round that began at `start`.
+    pub(super) fn learn(&mut self, round: &Round, start: Instant) {
+        if let Some(skew) = skew(round) {
+            let wall = round.started_at.moment();
+            self.aws = Some(wall - time::Duration::seconds_f64(skew) - start.saturating_duration_since(self.origin));
+        }
+    }
+
+    fn reading(&self, wall: Timestamp, elapsed: Duration) -> Reading {
+        let error = self.aws.map(|aws| (wall.moment() - (aws + elapsed)).as_seconds_f64());
+        Reading { wall, error_s: error.filter(|error| error.abs() >= NOTICEABLE) }
+    }
+}
+
+/// This host's clock minus AWS's, in seconds: the median over the answers that are marked as AWS's.
+fn skew(round: &Round) -> Option<f64> {
+    let records = round.targets.iter().flat_map(|target| &target.addresses).filter_map(|seen| seen.record.http.as_ref());
+    let mut skews: Vec<f64> =
+        records.filter(|http| http.aws == Some(true)).filter_map(|http| http.clock_skew_s).collect();
+    skews.sort_by(f64::total_cmp);
+    skews.get(skews.len() / 2).copied()
+}
+
+/// `Date` has whole seconds, and travels for some: below this an error cannot be told from the measurement's own, and no
+/// signature and no period of a metric notices it.
+const NOTICEABLE: f64 = 5.0;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::Instant;
+
+    use super::{Clock, Reading};
+    use crate::model::units::Timestamp;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_unix_millis(1_795_000_000_000 + seconds * 1000).expect("a moment")
+    }
+
+    fn check(aws: Option<i64>, wall: i64, elapsed: u64, expected: Option<f64>, told: i64) {
+        let clock = Clock { origin: Instant::now(), aws: aws.map(|seconds| at(seconds).moment()) };
+        let reading = clock.reading(at(wall), Duration::from_secs(elapsed));
+        assert_eq!(reading, Reading { wall: at(wall), error_s: expected });
+        assert_eq!(reading.true_time(), at(told));
+    }
+
+    #[test]
+    fn a_step_of_the_wall_clock_is_seen_against_the_monotonic_one() {
+        check(None, 60, 60, None, 60);
+        // In step, and within the measurement's error.
+        check(Some(0), 60, 60, None, 60);
+        check(Some(0), 64, 60, None, 64);
+        // Wrong from the start, or set forward and back by a day on the way.
+        check(Some(-600), 60, 60, Some(600.0), -540);
+        check(Some(0), 86_460, 60, Some(86_400.0), 60);
+        check(Some(0), -86_340, 60, Some(-86_400.0), 60);
+    }
+}

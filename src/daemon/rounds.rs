@@ -1,0 +1,346 @@
+//! One round after the other, and what becomes of each.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::Read,
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::{
+    Settings,
+    announce,
+    clock::{Clock, Reading},
+    files::Files,
+    settings::{delivery_settings, host_name},
+    state_file,
+    timetable::{Begun, Timetable},
+    ways::surroundings,
+    words,
+};
+use crate::{
+    config::Config,
+    deliver::{self, Delivery, Surroundings},
+    disk::Disk,
+    history::{History, News},
+    host::Watch,
+    metric,
+    model::{
+        event::{Entry, Event, Field, Level},
+        plan::DnsPlan,
+        round::{Round, SCHEMA_VERSION},
+        units::Timestamp,
+        verdict::RoundVerdict,
+    },
+    plan::{self, Choice, PlanError},
+    probe::{ProbeError, Prober},
+    round::{self, Finished},
+    sink::journal::say,
+};
+
+/// The rounds of a daemon.
+pub(super) struct Rounds {
+    settings: Settings,
+    environment: BTreeMap<String, String>,
+    disk: Disk,
+    files: Files,
+    prober: Prober,
+    watch: Watch,
+    clock: Clock,
+    history: History,
+    tail: metric::Tail,
+    delivery: Option<Delivery>,
+    timetable: Timetable,
+    /// When a summary was last told to everybody.
+    summary: Option<Instant>,
+    said: Said,
+}
+
+/// What a round leaves for systemd.
+pub(super) struct Told {
+    /// One line.
+    pub(super) status: String,
+    /// Whether the round ended when it should.
+    pub(super) in_time: bool,
+}
+
+/// Troubles that are told once, and again when they are over or others.
+#[derive(Default)]
+struct Said {
+    unplanned: Option<PlanError>,
+    trust: Option<String>,
+    warnings: Vec<String>,
+    clock: Option<i64>,
+}
+
+impl Rounds {
+    /// Nothing has been probed yet; the first round is due at once.
+    pub(super) fn new(
+        settings: Settings,
+        environment: &BTreeMap<String, String>,
+        disk: Disk,
+    ) -> Result<Self, ProbeError> {
+        let prober = Prober::new(&plan::tls(&settings.config))?;
+        let clock = Clock::new();
+        let confirm = settings.config.confirm;
+        let earlier = earlier(&state_file(&settings.config, environment), clock.read().wall);
+        let history = earlier.map_or_else(|| History::new(confirm), |last| History::resume(confirm, &last));
+        let mut rounds = Self {
+            files: files(&settings.config, environment, &disk),
+            timetable: Timetable::new(settings.config.interval, host_name(), clock.read()),
+            settings,
+            environment: environment.clone(),
+            disk,
+            prober,
+            watch: Watch::default(),
+            clock,
+            history,
+            tail: metric::Tail::default(),
+            delivery: None,
+            summary: None,
+            said: Said::default(),
+        };
+        rounds.start_delivery();
+        Ok(rounds)
+    }
+
+    /// From one round to the next.
+    pub(super) const fn interval(&self) -> Duration {
+        self.settings.config.interval
+    }
+
+    /// How long the watchdog may wait for a round that ended in time: two may fail to.
+    pub(super) fn patience(&self) -> Duration {
+        3 * self.settings.config.interval + 2 * self.settings.config.round_deadline
+    }
+
+    /// When the next round is due.
+    pub(super) fn due(&self) -> Instant {
+        self.timetable.due()
+    }
+
+    /// Takes on other settings; what the old ones learnt stays.
+    pub(super) fn take_on(&mut self, settings: Settings) -> Result<(), ProbeError> {
+        self.prober.refresh(&plan::tls(&settings.config))?;
+        if self.settings.query != settings.query {
+            self.watch.forget();
+        }
+        self.history.confirm(settings.config.confirm);
+        self.files = files(&settings.config, &self.environment, &self.disk);
+        self.settings = settings;
+        let reading = self.clock.read();
+        self.timetable.take_on(self.settings.config.interval, reading);
+        self.said = Said::default();
+        match (&self.delivery, self.settings.config.cloudwatch.enabled) {
+            (Some(delivery), true) => {
+                delivery.reconfigure(self.delivery_settings(), self.prober.dialer());
+            }
+            (Some(_), false) => self.delivery = None,
+            (None, _) => self.start_delivery(),
+        }
+        Ok(())
+    }
+
+    /// Makes the round that is due, and hands it to everybody.
+    pub(super) async fn round(&mut self) -> Told {
+        let start = Instant::now();
+        let reading = self.clock.read();
+        let begun = self.timetable.begin(start, reading);
+        if begun.missed > 0 {
+            let words = "rounds were not made: the one before took too long, the machine slept, or its clock was set";
+            let entry = Entry::new(Event::RoundsMissed, format!("{} {words}", begun.missed));
+            say(&entry.with(Field::Lost, begun.missed));
+        }
+        self.refresh_trust();
+        let config = &self.settings.config;
+        let budget = config.round_deadline;
+        let query = crate::host::Query {
+            timeout: self.settings.query.timeout.min(budget / 2),
+            ..self.settings.query.clone()
+        };
+        let facts = self.watch.facts(&query).await;
+        let key = facts.instance_id.clone();
+        let clock = round::Clock { start, started: reading.wall };
+        let ended =
+            Box::pin(round::of_facts(config, &Choice::default(), &self.prober, facts, clock, &|_, _| {})).await;
+        let in_time = start.elapsed() <= budget + LENIENCE;
+        if let Some(key) = key {
+            self.spread(key);
+        }
+        let status = match ended {
+            Ok(finished) => self.hand_out(finished, begun, start),
+            Err(error) => self.unplanned(error),
+        };
+        self.timetable.end(Instant::now(), self.clock.read());
+        Told { status, in_time }
+    }
+
+    /// Ends the delivery by `by`; what could not be delivered waits for the next start.
+    pub(super) async fn stop(self, by: Instant) {
+        if let Some(delivery) = self.delivery {
+            delivery.stop(by).await;
+        }
+        // Whatever was given to the disk before this is on it.
+        if let Ok(done) = self.disk.run(|| ()) {
+            tokio::select! {
+                _ = done => {}
+                () = tokio::time::sleep_until(by) => {}
+            }
+        }
+    }
+
+    fn hand_out(&mut self, finished: Finished, begun: Begun, start: Instant) -> String {
+        let Finished { mut round, plan, warnings } = finished;
+        self.said.unplanned = None;
+        self.warn(warnings);
+        self.clock.learn(&round, start);
+        let reading = self.clock.read();
+        self.tell_clock(reading);
+        if round.verdict != RoundVerdict::Healthy {
+            self.watch.doubt();
+        }
+        round.interval_s = Some(self.settings.config.interval.as_secs_f64());
+        let news = self.history.observe(&mut round);
+        self.timetable.recheck(&news, begun.reason, self.settings.config.round_deadline);
+        if let Some(delivery) = &self.delivery {
+            delivery.surroundings(surroundings(&round, &plan, reading.error_s));
+            if let Some(tick) = begun.stands_for {
+                let condition = self.tail.follow(round.verdict, tick);
+                delivery.submit(metric::sample(&round, tick, condition, delivery.counters()));
+            }
+            round.shipping = Some(delivery.shipping());
+        }
+        let status = words::status(&round, news.starting);
+        self.announce(&round, &news, &status);
+        self.files.write(&Arc::new(round));
+        status
+    }
+
+    fn announce(&mut self, round: &Round, news: &News, status: &str) {
+        announce::news(round, news);
+        let changed = news.round.is_some() || !news.changes.is_empty();
+        let hourly = self.summary.is_none_or(|last| last.elapsed() >= SUMMARY_EVERY);
+        let level = if changed || hourly { Level::Info } else { Level::Debug };
+        if level == Level::Info {
+            self.summary = Some(Instant::now());
+        }
+        announce::summary(round, status, level);
+    }
+
+    /// It is not known what to probe: told once, and tried again with the next round.
+    fn unplanned(&mut self, error: PlanError) -> String {
+        let status = format!("nothing can be probed: {error}");
+        if self.said.unplanned.as_ref() != Some(&error) {
+            say(&Entry::new(Event::NothingToProbe, status.as_str()));
+            self.said.unplanned = Some(error);
+        }
+        status
+    }
+
+    fn warn(&mut self, warnings: Vec<String>) {
+        for warning in warnings.iter().filter(|warning| !self.said.warnings.contains(warning)) {
+            say(&Entry::new(Event::OddPlan, warning.as_str()));
+        }
+        self.said.warnings = warnings;
+    }
+
+    /// A trust store that was written anew is in force from the next round on.
+    fn refresh_trust(&mut self) {
+        let trouble = match self.prober.refresh(&plan::tls(&self.settings.config)) {
+            Ok(false) => return,
+            Ok(true) => {
+                say(&Entry::new(Event::HostFactsChanged, "the trust store changed and was read again"));
+                if let Some(delivery) = &self.delivery {
+                    delivery.reconfigure(self.delivery_settings(), self.prober.dialer());
+                }
+                None
+            }
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(trouble) = trouble.as_ref().filter(|trouble| self.said.trust.as_ref() != Some(trouble)) {
+            let entry = Entry::new(Event::HostFactsChanged, format!("the trust store stays as it was: {trouble}"));
+            say(&entry.at(Level::Error).with(Field::Error, trouble));
+        }
+        self.said.trust = trouble;
+    }
+
+    fn tell_clock(&mut self, reading: Reading) {
+        // Told again only when it is another error, not when the same one wavers.
+        #[expect(clippy::cast_possible_truncation, reason = "whole minutes of an error of at most some years")]
+        let minutes = reading.error_s.map(|error| (error / 60.0).round() as i64);
+        if minutes == self.said.clock {
+            return;
+        }
+        say(&match reading.error_s {
+            Some(error) => {
+                let side = if error > 0.0 { "ahead of" } else { "behind" };
+                let words = "AWS's: metrics are signed and stamped by AWS's";
+                Entry::new(Event::ClockCorrected, format!("this host's clock is {:.0} s {side} {words}", error.abs()))
+                    .with(Field::ClockErrorS, error.round())
+            }
+            None => {
+                Entry::new(Event::ClockCorrected, "this host's clock agrees with AWS's again").at(Level::Info)
+            }
+        });
+        self.said.clock = minutes;
+    }
+
+    /// The instance's own name is known: from now on this host keeps to its own place among the others.
+    fn spread(&mut self, key: String) {
+        if self.timetable.key() == key {
+            return;
+        }
+        self.timetable.spread(key, self.clock.read());
+        if let Some(delivery) = &self.delivery {
+            delivery.reconfigure(self.delivery_settings(), self.prober.dialer());
+        }
+    }
+
+    fn start_delivery(&mut self) {
+        if !self.settings.config.cloudwatch.enabled {
+            return;
+        }
+        let surroundings = Surroundings {
+            region: None,
+            dns: DnsPlan { servers: Vec::new(), vpc: None, attempts: self.settings.config.dns.attempts, hosts_file: true },
+            family: self.settings.config.family,
+            clock_error_s: None,
+            ways: Vec::new(),
+        };
+        self.delivery =
+            Some(Delivery::start(self.delivery_settings(), self.prober.dialer(), self.disk.clone(), surroundings));
+    }
+
+    fn delivery_settings(&self) -> deliver::Settings {
+        delivery_settings(&self.settings.config, &self.environment, self.timetable.key())
+    }
+}
+
+fn files(config: &Config, environment: &BTreeMap<String, String>, disk: &Disk) -> Files {
+    Files::new(disk.clone(), state_file(config, environment), config.textfile.path.clone())
+}
+
+/// The last round of a daemon that ended a moment ago: after an update or a crash, what was announced stays announced.
+fn earlier(path: &Path, now: Timestamp) -> Option<Round> {
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(LARGEST_STATE).read_to_end(&mut bytes)).ok()?;
+    let round: Round = serde_json::from_slice(&bytes).ok()?;
+    let age = now.unix_millis() - round.started_at.unix_millis();
+    (round.schema_version == SCHEMA_VERSION && (0..=LONGEST_GAP_MS).contains(&age)).then_some(round)
+}
+
+/// A gap that was longer says nothing about what was in it.
+const LONGEST_GAP_MS: i64 = 15 * 60 * 1000;
+
+/// A report of hundreds of targets has some megabytes.
+const LARGEST_STATE: u64 = 16 << 20;
+
+/// A summary for everybody comes this often while nothing changes.
+const SUMMARY_EVERY: Duration = Duration::from_hours(1);
+
+/// A round that ends so much after its deadline still ended in time: the machine was busy.
+const LENIENCE: Duration = Duration::from_secs(5);

@@ -1,0 +1,83 @@
+//! The program that logs: it does what it is told on stdin, line by line, and answers on stdout.
+
+use std::{collections::BTreeMap, env, io, time::Duration};
+
+use tokio::time::Instant;
+use tracing::level_filters::LevelFilter;
+use vpce_probe::{
+    model::event::{Entry, Event, Field, Level},
+    sink::journal::{self, Logging},
+};
+
+/// Before each answer: the test harness writes to stdout, too.
+pub(crate) const ANSWER: &str = "@ ";
+
+/// The advice of [`verdict`]: two steps.
+pub(crate) const ADVICE: &str = "Open port 443.\nThen look again: vpce-probe once";
+
+/// A target's name with something in it that a terminal obeys.
+pub(crate) const WILD: &str = "kms\u{1b}[31m\u{202e}ü";
+
+pub(crate) fn run() {
+    let variables: BTreeMap<String, String> = env::vars().collect();
+    let level = if variables.contains_key("TALKER_DEBUG") { LevelFilter::DEBUG } else { LevelFilter::INFO };
+    let logging = Logging::start(level, &variables).expect("a thread");
+    let mut said = 0;
+    for order in io::stdin().lines().map(|line| line.expect("text")) {
+        let (verb, number) =
+            order.split_once(' ').map_or((order.as_str(), 0), |(verb, n)| (verb, n.parse().expect("n")));
+        let answer = match verb {
+            "way" => format!("{:?}", logging.way()),
+            "kinds" => kinds(),
+            "say" => {
+                let longest = say(said, number);
+                said += number;
+                longest.as_micros().to_string()
+            }
+            "lost" => logging.lost().to_string(),
+            "finish" => logging.finish(Instant::now() + Duration::from_millis(number)).to_string(),
+            _ => panic!("{order}?"),
+        };
+        println!("\n{ANSWER}{answer}");
+    }
+}
+
+/// One record of each level, one of a library, one with a loss of its own.
+fn kinds() -> String {
+    journal::say(&verdict());
+    journal::say(&Entry::new(Event::SpoolLost, "the spool is full").with(Field::Lost, 5));
+    journal::say(&Entry::new(Event::Started, "started").with(Field::Version, "0.1.0"));
+    journal::say(&Entry::new(Event::RoundSummary, "a round").with(Field::Count, 4));
+    tracing::warn!(target: "vpce_probe::host", variable = "AWS_REGION", "a plain warning\nof two lines");
+    tracing::warn!(target: "hyper::client", "of a library");
+    tracing::info!(target: "hyper::client", "of a library, not even a warning");
+    String::new()
+}
+
+fn verdict() -> Entry {
+    Entry::new(Event::VerdictChanged, format!("{WILD} failed: no answer from 10.0.0.7"))
+        .at(Level::Error)
+        .with(Field::Round, "19a-2")
+        .with(Field::Target, WILD)
+        .with(Field::Host, "kms.eu-west-1.amazonaws.com")
+        .with(Field::Address, "10.0.0.7")
+        .with(Field::Stage, "connect")
+        .with(Field::Cause, "tcp-timeout")
+        .with(Field::Severity, "failure")
+        .with(Field::Verdict, "failed")
+        .with(Field::Previous, "healthy")
+        .with(Field::LastedS, 86_400)
+        .with(Field::Advice, ADVICE)
+}
+
+/// Logs `count` numbered records; yields the longest that one took.
+fn say(first: u64, count: u64) -> Duration {
+    (first..first + count)
+        .map(|n| {
+            let before = Instant::now();
+            tracing::info!(target: "vpce_probe::test", vpce_count = n, vpce_round = "19a-2", "one of many");
+            before.elapsed()
+        })
+        .max()
+        .unwrap_or_default()
+}
