@@ -3,6 +3,7 @@
 import os
 import pathlib
 import shutil
+import signal
 import time
 import traceback
 import typing
@@ -64,6 +65,8 @@ def _play(name, lab_id, options):
     except Exception:
         problem = traceback.format_exc(limit=-4) + _evidence(stage)
     finally:
+        # A second SIGTERM (the terminal's, and that of the parent's end) must not break the way down off.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         if options.keep:
             _keep(stage, options.keep / name)
         stage.down()
