@@ -103,14 +103,20 @@ class Stage(lab.Lab):
                     aws_access_key_id="AKIAREADER",
                     aws_secret_access_key="any",
                 )
-                os.write(writer, json.dumps(work(client), default=str).encode())
+                answer = {"answer": work(client)}
+            except Exception as problem:
+                answer = {"problem": repr(problem)}
+            try:
+                os.write(writer, json.dumps(answer, default=str).encode())
             finally:
                 os._exit(0)
         os.close(writer)
         with os.fdopen(reader) as pipe:
-            data = pipe.read()
+            said = json.loads(pipe.read())
         os.waitpid(child, 0)
-        return json.loads(data)
+        if "problem" in said:
+            raise SceneFailed(said["problem"])
+        return said["answer"]
 
     # -- what the lab would serve itself --
 
@@ -191,7 +197,8 @@ class Daemon:
     def spawn(self):
         """One more process of it, which nobody waits for."""
         command = [hostview.PROBE, "run", "--config", f"{self.state}/config.toml"]
-        env = {"NOTIFY_SOCKET": f"{self.state}/notify", "STANDIN_VENV": sys.prefix, **self.env}
+        env = {"NOTIFY_SOCKET": f"{self.state}/notify", "WATCHDOG_USEC": "180000000", "STANDIN_VENV": sys.prefix}
+        env |= self.env
         env |= {key: os.environ[key] for key in ("STANDIN",) if key in os.environ}
         log = open(self._log, "a")
         # Its journal is this log, also on a machine that has journald.

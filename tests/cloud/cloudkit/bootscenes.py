@@ -165,7 +165,9 @@ def journald_stops(machine, stage):
 
 def second_instance(machine, _):
     """A second unit beside it ends with 75, and is not started again."""
-    second = machine.exec("cat", f"/etc/systemd/system/{UNIT}").stdout
+    unit = machine.exec("cat", f"/etc/systemd/system/{UNIT}").stdout
+    # systemd would remove the first one's directory together with the second.
+    second = "\n".join(line for line in unit.splitlines() if not line.startswith("RuntimeDirectory"))
     machine.put("/etc/systemd/system/second.service", second)
     machine.exec("systemctl", "daemon-reload")
     done = machine.exec("systemctl", "start", "second", check=False)

@@ -334,6 +334,8 @@ def _recorded(datum):
         # NaN is no JSON: the ledger must be readable even where a request was wrong.
         "values": [value if isinstance(value, (int, float)) and math.isfinite(value) else repr(value) for value in values],
         "counts": datum.get("Counts"),
+        # A set of statistics: no percentile can be had of it.
+        "is_set": "StatisticValues" in datum,
         "unit": datum.get("Unit"),
     }
 
