@@ -24,12 +24,18 @@ FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 
 CONFIG = """
 interval = "10s"
-round_deadline = "9s"
+round_deadline = "5s"
 state_dir = "{state}/var"
 runtime_dir = "{state}/runtime"
 {top}
-[mtu]
-mode = "passive"
+# Short, so that a round never lasts longer than the books allow for at the ends of a life.
+[timeouts]
+resolve = "2s"
+connect = "2s"
+tls = "2s"
+http = "2s"
+mtu = "3s"
+imds = "1s"
 [cloudwatch]
 flush_interval = "{flush}"
 {cloudwatch}

@@ -56,6 +56,10 @@ class Machine:
             raise SceneFailed(f"{' '.join(command)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
         return done
 
+    def signal(self, name, pid):
+        """Sends a signal to a process, by the machine's count; the shell's own kill, as there is no procps."""
+        self.exec("sh", "-c", f"kill -{name} {int(pid)}")
+
     def put(self, path, content, mode="644"):
         """Writes a file inside."""
         data = content if isinstance(content, bytes) else content.encode()

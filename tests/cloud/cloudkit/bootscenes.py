@@ -77,7 +77,7 @@ def install(machine, stage, options):
 
 def restore(machine):
     """An active daemon with a good config, whatever was before."""
-    machine.exec("sh", "-c", "pkill -CONT systemd-journal 2>/dev/null; systemctl start systemd-journald.socket systemd-journald.service", check=False)
+    machine.exec("systemctl", "start", "systemd-journald.socket", "systemd-journald.service", check=False)
     machine.put(CONFIG_FILE, CONFIG)
     machine.exec("systemctl", "reset-failed", check=False)
     machine.exec("systemctl", "restart", UNIT, check=False)
@@ -143,11 +143,11 @@ def journald_restarts(machine, stage):
 def journald_stalls(machine, stage):
     """journald stopped with SIGSTOP for 15 s: no round is late."""
     pid = machine.main_pid("systemd-journald.service")
-    machine.exec("kill", "-STOP", str(pid))
+    machine.signal("STOP", pid)
     try:
         _still_in_time(machine, stage, 2)
     finally:
-        machine.exec("kill", "-CONT", str(pid))
+        machine.signal("CONT", pid)
     _says_a_change(machine, stage)
 
 
@@ -166,8 +166,9 @@ def journald_stops(machine, stage):
 def second_instance(machine, _):
     """A second unit beside it ends with 75, and is not started again."""
     unit = machine.exec("cat", f"/etc/systemd/system/{UNIT}").stdout
-    # systemd would remove the first one's directory together with the second.
-    second = "\n".join(line for line in unit.splitlines() if not line.startswith("RuntimeDirectory"))
+    # Without the unit's directories: systemd would remove the first one's together with the second.
+    kept = ("[", "Type=", "NotifyAccess=", "ExecStart=", "Restart")
+    second = "\n".join(line for line in unit.splitlines() if line.startswith(kept))
     machine.put("/etc/systemd/system/second.service", second)
     machine.exec("systemctl", "daemon-reload")
     done = machine.exec("systemctl", "start", "second", check=False)
@@ -185,7 +186,7 @@ def second_instance(machine, _):
 def killed(machine, _):
     """kill -9: started again after RestartSec."""
     before = _restarts(machine)
-    machine.exec("kill", "-9", str(machine.main_pid(UNIT)))
+    machine.signal("KILL", machine.main_pid(UNIT))
     until(lambda: _restarts(machine) == before + 1 and _is_active(machine), 20, "active again")
 
 
@@ -194,7 +195,7 @@ def watchdog(machine, _):
     before = _restarts(machine)
     limit = machine.show(UNIT, "WatchdogUSec")["WatchdogUSec"]
     began = time.monotonic()
-    machine.exec("kill", "-STOP", str(machine.main_pid(UNIT)))
+    machine.signal("STOP", machine.main_pid(UNIT))
     until(lambda: _restarts(machine) == before + 1 and _is_active(machine), 100, f"active again (watchdog {limit})")
     return f"limit {limit}, active again after {time.monotonic() - began:.0f} s"
 
