@@ -14,7 +14,6 @@ pub mod model;
 
 pub mod catalog;
 
-pub mod alarms;
 pub mod classify;
 pub mod disk;
 pub mod history;
@@ -22,6 +21,8 @@ pub mod judge;
 pub mod metric;
 pub mod schedule;
 pub mod sys;
+
+pub mod alarms;
 
 pub mod config;
 pub mod host;

@@ -323,6 +323,13 @@ fn status_shows_the_daemons_last_round_with_its_age() {
     assert!((0.0..60.0).contains(&age), "{age}");
     let (code, stdout, _) = status(&runtime_dir, &[]);
     assert!(code == 2 && stdout.contains("vault.example"), "{stdout}");
+    // Three minutes are too old for the default interval, and not for the daemon's own.
+    let then = vpce_probe::model::units::Timestamp::now().unix_millis() - 190_000;
+    let then = vpce_probe::model::units::Timestamp::from_unix_millis(then).expect("a moment");
+    for (interval_s, expected) in [(300.0, 2), (60.0, 3), (-1.0, 3), (1e300, 3)] {
+        let changes = [("started_at", Value::from(then.to_string())), ("interval_s", Value::from(interval_s))];
+        assert_eq!(status(&state(&folder, &changes), &[]).0, expected, "{interval_s}");
+    }
     // What a later version adds is accepted.
     let runtime_dir = state(&folder, &[("added_later", Value::from(1))]);
     assert_eq!(status(&runtime_dir, &[]).0, 2);
@@ -343,6 +350,11 @@ fn status_without_a_fresh_round_ends_with_3_and_a_sentence() {
     check(
         &state(&folder, &[("started_at", Value::from("2020-01-01T00:00:00.000Z"))]),
         "old, and one was due every 60s",
+    );
+    // The daemon's own interval counts, not that of whatever config this command reads.
+    check(
+        &state(&folder, &[("started_at", Value::from("2020-01-01T00:00:00.000Z")), ("interval_s", Value::from(300.0))]),
+        "old, and one was due every 300s",
     );
     check(&state(&folder, &[("started_at", Value::from("2190-01-01T00:00:00.000Z"))]), "from the future");
     check(&state(&folder, &[("schema_version", Value::from(9))]), "schema version 9");

@@ -24,7 +24,7 @@ use std::{
 use serde_json::Value;
 use vpce_probe::model::event::Event;
 
-use self::world::{World, play, text};
+use self::world::{journal, play, text};
 
 #[test]
 fn fields_arrive_as_fields() {
@@ -37,7 +37,7 @@ fn fields_arrive_as_fields() {
         let complaints = talker.end();
         assert!(complaints.iter().all(|line| !line.contains("failed")), "nothing goes to stderr: {complaints:?}");
 
-        let records = world.journal(&[]);
+        let records = journal(&[]);
         let seen: Vec<_> = records.iter().map(|record| (text(record, "PRIORITY"), text(record, "MESSAGE"))).collect();
         assert_eq!(
             seen,
@@ -72,7 +72,7 @@ fn fields_arrive_as_fields() {
         assert_eq!(text(&records[1], "VPCE_LOST"), "5");
         assert_eq!(text(&records[3], "VPCE_VARIABLE"), "AWS_REGION");
 
-        let found = |query: &[&str]| world.journal(query).len();
+        let found = |query: &[&str]| journal(query).len();
         assert_eq!((found(&["-p", "err"]), found(&["-p", "warning"]), found(&["-p", "info"])), (1, 3, 4));
         assert_eq!(found(&[&format!("MESSAGE_ID={}", Event::VerdictChanged.id())]), 1);
         assert_eq!((found(&["VPCE_CAUSE=tcp-timeout"]), found(&["VPCE_CAUSE=tcp-reset"])), (1, 0));
@@ -88,11 +88,11 @@ fn debug_shows_rounds_and_what_libraries_warn_of() {
         talker.ask("kinds");
         assert_eq!(talker.count("finish 60000"), 0);
         let shown = talker.end().join("\n");
-        let records = world.journal(&[]);
+        let records = journal(&[]);
         let debug: Vec<_> = records.iter().filter(|record| text(record, "PRIORITY") == "7").collect();
         assert_eq!(debug.len(), 1, "{records:?}");
         assert_eq!((text(debug[0], "MESSAGE"), text(debug[0], "VPCE_COUNT")), ("a round", "4"));
-        assert_eq!(world.journal(&["-p", "info"]).len(), records.len() - 1);
+        assert_eq!(journal(&["-p", "info"]).len(), records.len() - 1);
         let library = records.iter().find(|record| text(record, "TARGET") == "hyper::client").expect("its warning");
         assert_eq!((text(library, "MESSAGE"), library.get("CODE_FILE")), ("of a library", None));
         assert!(shown.contains(" debug: a round\n") && shown.contains(" warning: of a library"), "{shown}");
@@ -104,12 +104,12 @@ fn a_burst_is_written_in_order_or_counted() {
     play("a_burst_is_written_in_order_or_counted", |world| {
         world.start_journald();
         let mut talker = world.talker(JOURNAL);
-        let longest = talker.count("say 5000");
+        let cost = talker.ask("say 5000");
         assert_eq!(talker.count("finish 60000"), 0);
         let lost = talker.count("lost");
         talker.end();
-        let found = balance(world, 5000, lost);
-        println!("burst: 5000 said, {found} found, {lost} counted as lost, the longest call {longest} us");
+        let found = balance(5000, lost);
+        eprintln!("burst: 5000 said, {found} found, {lost} counted as lost, {cost}");
     });
 }
 
@@ -118,20 +118,27 @@ fn a_stalled_journald_costs_nobody_anything() {
     play("a_stalled_journald_costs_nobody_anything", |world| {
         world.start_journald();
         let mut talker = world.talker(JOURNAL);
-        talker.count("say 10");
+        talker.ask("say 10");
         world.stop_journald();
-        let longest = talker.count("say 20000");
+        // The writer gets stuck with the first of these.
+        talker.ask("say 990");
+        let cost = talker.ask("say 20000");
         // Every call came back, and journald has not run meanwhile.
         assert!(world.journald_is_stopped());
         let lost_meanwhile = talker.count("lost");
         assert!(lost_meanwhile > 0, "the queue is bounded");
+        // The writer, before it got stuck, may have held the queue for a moment.
+        let waits: u64 = cost.split(' ').next().and_then(|count| count.parse().ok()).expect("a count");
+        assert!(waits < 20, "one in a thousand at most: {cost}");
         assert!(world.journald_is_stopped());
         world.continue_journald();
+        world::within("journald goes on", || !journal(&[]).is_empty());
+        talker.ask("say 1000");
         assert_eq!(talker.count("finish 60000"), 0);
         let lost = talker.count("lost");
         talker.end();
-        let found = balance(world, 20_010, lost);
-        println!("stalled: 20010 said, {found} found, {lost} counted as lost, the longest call {longest} us");
+        let found = balance(22_000, lost);
+        eprintln!("stalled: 22000 said, {found} found, {lost} counted as lost, {cost}");
     });
 }
 
@@ -141,7 +148,7 @@ fn the_end_does_not_wait_for_a_stalled_journald() {
         world.start_journald();
         let mut talker = world.talker(JOURNAL);
         world.stop_journald();
-        talker.count("say 3000");
+        talker.ask("say 3000");
         let unwritten = talker.count("finish 200");
         let lost = talker.count("lost");
         talker.end();
@@ -149,9 +156,33 @@ fn the_end_does_not_wait_for_a_stalled_journald() {
         assert!(world.journald_is_stopped());
         assert!(unwritten > 0 && lost == unwritten, "{unwritten} {lost}");
         world.continue_journald();
-        let found = numbers(&world.journal(&[])).len() as u64;
+        let found = numbers(&journal(&[])).len() as u64;
         assert_eq!(found + lost, 3000);
-        println!("stalled at the end: 3000 said, {found} found, {lost} counted as lost");
+        eprintln!("stalled at the end: 3000 said, {found} found, {lost} counted as lost");
+    });
+}
+
+/// The writer hangs in journald's socket when journald dies. What the socket held dies with it (under systemd, which holds the
+/// socket, it would live); nothing else is missing.
+#[test]
+fn a_journald_that_dies_stalled_takes_only_what_it_was_given() {
+    play("a_journald_that_dies_stalled_takes_only_what_it_was_given", |world| {
+        world.start_journald();
+        let mut talker = world.talker(JOURNAL);
+        world.stop_journald();
+        talker.ask("say 1000");
+        world.kill_journald();
+        world.start_journald();
+        talker.ask("say 100");
+        assert_eq!((talker.count("finish 60000"), talker.count("lost")), (0, 0));
+        talker.end();
+        let numbers = numbers(&journal(&[]));
+        assert!(numbers.is_sorted_by(|before, after| before < after) && numbers.last() == Some(&1099));
+        let held = std::fs::read_to_string("/proc/sys/net/unix/max_dgram_qlen").expect("Linux");
+        let held: usize = held.trim().parse().expect("a number");
+        // The kernel takes one more than its limit, before the first record there is an empty one.
+        assert!(1100 - numbers.len() <= held + 1, "{} of 1100 found", numbers.len());
+        eprintln!("died stalled: 1100 said, {} found; a socket holds {held}", numbers.len());
     });
 }
 
@@ -160,22 +191,22 @@ fn what_is_said_while_journald_is_gone_arrives_after_it_is_back() {
     play("what_is_said_while_journald_is_gone_arrives_after_it_is_back", |world| {
         world.start_journald();
         let mut talker = world.talker(JOURNAL);
-        talker.count("say 100");
-        world::within("all is written", || numbers(&world.journal(&[])).len() == 100);
+        talker.ask("say 100");
+        world::within("all is written", || numbers(&journal(&[])).len() == 100);
         world.kill_journald();
-        let longest = talker.count("say 100");
+        let cost = talker.ask("say 100");
         let complaint = talker.complains("journald is gone");
         // The next two tries are as futile, and nothing more is said of it.
-        talker.count("say 100");
+        talker.ask("say 100");
         world.start_journald();
-        talker.count("say 100");
+        talker.ask("say 100");
         assert_eq!(talker.count("finish 60000"), 0);
         let lost = talker.count("lost");
         let more = talker.end();
         assert!(!more.iter().any(|line| line.contains("journald is gone")), "{more:?}");
-        let found = balance(world, 400, lost);
+        let found = balance(400, lost);
         assert_eq!(lost, 0, "all fits the queue");
-        println!("restarted: 400 said, {found} found, {lost} lost, the longest call {longest} us; stderr: {complaint}");
+        eprintln!("restarted: 400 said, {found} found, {lost} lost, {cost}; stderr: {complaint}");
     });
 }
 
@@ -222,8 +253,8 @@ fn under_systemd_it_is_the_journal_by_itself() {
 }
 
 /// That what was said is what is found and what is counted as lost, in order, each loss told. Yields how many were found.
-fn balance(world: &World, said: u64, lost: u64) -> u64 {
-    let records = world.journal(&[]);
+fn balance(said: u64, lost: u64) -> u64 {
+    let records = journal(&[]);
     let numbers = numbers(&records);
     assert!(numbers.is_sorted_by(|before, after| before < after), "out of order, or twice");
     let found = u64::try_from(numbers.len()).expect("small");

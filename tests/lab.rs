@@ -96,7 +96,8 @@ fn the_readme_lists_what_the_scenarios_play() {
 
 /// What the lab cannot play yet, and why.
 fn is_exempt(cause: Cause) -> bool {
-    // Shipping is not built yet; `address-changed` compares with the round before, which a single `once` does not have.
+    // Shipping is not built yet. `address-changed` compares with the round before, which a single `once` does not have:
+    // src/history/tests.rs plays it.
     matches!(cause.scope(), Scope::Shipping) || cause == Cause::AddressChanged
 }
 

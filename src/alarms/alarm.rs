@@ -86,7 +86,7 @@ pub(super) enum Missing {
 
 impl Alarm<'_> {
     /// The resource.
-    pub(super) fn resource(self, scheme: &Scheme<'_>) -> Value {
+    pub(super) fn resource(self, scheme: Scheme<'_>) -> Value {
         let mut properties = Map::new();
         if let Watch::Series { series, .. } = &self.watch
             && let Value::Object(metric) = scheme.metric(series)

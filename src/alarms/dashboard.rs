@@ -11,24 +11,18 @@ use super::{
 use crate::metric::{Dimension, Name};
 
 /// The resource. Its body is a text within `Fn::Sub`, because it names the VPC.
-pub(super) fn resource(targets: &[Named<'_>], rhythm: &Rhythm, scheme: &Scheme<'_>) -> Value {
+pub(super) fn resource(targets: &[Named<'_>], rhythm: &Rhythm, scheme: Scheme<'_>) -> Value {
     let page = Page { targets, rhythm, scheme };
+    let handshakes = |title: &str, stat: &str| page.of_targets(title, Name::HandshakeTime, stat, &MILLISECONDS);
+    let shares = |title: &str, name: Name| page.of_targets(title, name, Stat::Average.as_str(), &SHARE);
     let rows = [
-        vec![page.healthy_share(), page.reporting_hosts(), page.sick_hosts()],
+        vec![Some(page.healthy_share()), Some(page.reporting_hosts()), page.sick_hosts()],
         vec![
-            page.of_targets("Hosts that the target serves (share)", Name::Success, Stat::Average.as_str(), &SHARE),
-            page.of_targets(
-                "Live addresses of the target (share)",
-                Name::AddressSuccess,
-                Stat::Average.as_str(),
-                &SHARE,
-            ),
+            shares("Hosts that the target serves (share)", Name::Success),
+            shares("Live addresses of the target (share)", Name::AddressSuccess),
         ],
-        vec![
-            page.of_targets("TLS handshake, median", Name::HandshakeTime, "p50", &MILLISECONDS),
-            page.of_targets("TLS handshake, 95th percentile", Name::HandshakeTime, "p95", &MILLISECONDS),
-        ],
-        vec![page.problems(), page.late_and_lost()],
+        vec![handshakes("TLS handshake, median", "p50"), handshakes("TLS handshake, 95th percentile", "p95")],
+        vec![Some(page.problems()), Some(page.late_and_lost())],
     ];
     let mut widgets = vec![json!({
         "type": "text", "x": 0, "y": 0, "width": WIDTH, "height": 2,
@@ -58,7 +52,7 @@ pub(super) fn resource(targets: &[Named<'_>], rhythm: &Rhythm, scheme: &Scheme<'
 struct Page<'a> {
     targets: &'a [Named<'a>],
     rhythm: &'a Rhythm,
-    scheme: &'a Scheme<'a>,
+    scheme: Scheme<'a>,
 }
 
 /// The left axis.
@@ -68,19 +62,19 @@ struct Axis {
 }
 
 impl Page<'_> {
-    fn healthy_share(&self) -> Option<Value> {
+    fn healthy_share(&self) -> Value {
         let line = self.scheme.line(&Series::of_vpc(Name::Healthy), &json!({ "label": "healthy" }));
-        Some(graph("Healthy hosts (share)", Stat::Average.as_str(), self.rhythm.scheduled, &[line], &SHARE))
+        graph("Healthy hosts (share)", Stat::Average.as_str(), self.rhythm.scheduled, &[line], &SHARE)
     }
 
-    fn reporting_hosts(&self) -> Option<Value> {
+    fn reporting_hosts(&self) -> Value {
         let rounds = json!({ "id": "rounds", "visible": false });
         let count = format!("rounds / {}", self.rhythm.rounds);
         let lines = [
             json!([{ "expression": count, "label": "hosts", "id": "hosts" }]),
             self.scheme.line(&Series::of_vpc(Name::Healthy), &rounds),
         ];
-        Some(graph("Hosts that report", "SampleCount", self.rhythm.counting, &lines, &HOSTS))
+        graph("Hosts that report", "SampleCount", self.rhythm.counting, &lines, &HOSTS)
     }
 
     fn sick_hosts(&self) -> Option<Value> {
@@ -102,19 +96,19 @@ impl Page<'_> {
         (!lines.is_empty()).then(|| graph(title, stat, self.rhythm.scheduled, &lines, axis))
     }
 
-    fn problems(&self) -> Option<Value> {
+    fn problems(&self) -> Value {
         let period = self.rhythm.urgent;
         let search = self.scheme.search(Name::Problems, Dimension::Cause, Stat::Maximum.as_str(), period);
         let lines = [json!([{ "expression": search, "label": "", "id": "causes" }])];
-        Some(graph("Problems of one host, by cause", Stat::Maximum.as_str(), period, &lines, &COUNT))
+        graph("Problems of one host, by cause", Stat::Maximum.as_str(), period, &lines, &COUNT)
     }
 
-    fn late_and_lost(&self) -> Option<Value> {
+    fn late_and_lost(&self) -> Value {
         let lines = [
             self.scheme.line(&Series::of_vpc(Name::Delivered), &json!({ "label": "delivered late" })),
             self.scheme.line(&Series::of_vpc(Name::Lost), &json!({ "label": "lost" })),
         ];
-        Some(graph("Datums of one host, late and lost", Stat::Maximum.as_str(), self.rhythm.scheduled, &lines, &COUNT))
+        graph("Datums of one host, late and lost", Stat::Maximum.as_str(), self.rhythm.scheduled, &lines, &COUNT)
     }
 }
 

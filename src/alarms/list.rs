@@ -20,7 +20,7 @@ pub(super) fn alarms<'a>(
     fleet: &Fleet<'_>,
     targets: &'a [Named<'_>],
     rhythm: &Rhythm,
-    scheme: &Scheme<'_>,
+    scheme: Scheme<'_>,
 ) -> Vec<(String, Alarm<'a>)> {
     let mut alarms = vec![
         ("SilentHosts".to_owned(), silent_hosts(rhythm, scheme)),
@@ -43,7 +43,7 @@ pub(super) fn alarms<'a>(
 }
 
 /// The newest period is always short of rounds, for they are still on the hosts: the ones before decide.
-fn silent_hosts<'a>(rhythm: &Rhythm, scheme: &Scheme<'_>) -> Alarm<'a> {
+fn silent_hosts<'a>(rhythm: &Rhythm, scheme: Scheme<'_>) -> Alarm<'a> {
     Alarm {
         name: "silent-hosts".to_owned(),
         about: "Fewer hosts report than expected: they are off, their daemon is down, or CloudWatch is out of their \
@@ -59,7 +59,7 @@ fn silent_hosts<'a>(rhythm: &Rhythm, scheme: &Scheme<'_>) -> Alarm<'a> {
     }
 }
 
-fn silent_hosts_of_group<'a>(groups: usize, rhythm: &Rhythm, scheme: &Scheme<'_>) -> Alarm<'a> {
+fn silent_hosts_of_group<'a>(groups: usize, rhythm: &Rhythm, scheme: Scheme<'_>) -> Alarm<'a> {
     let ids: Vec<String> = (1..=groups).map(|number| format!("group{number}")).collect();
     let mut queries = vec![silence(&format!("({})", ids.join(" + ")), rhythm), rounds(rhythm, scheme)];
     for (number, id) in (1..).zip(&ids) {
@@ -100,7 +100,7 @@ fn silence(expected: &str, rhythm: &Rhythm) -> Value {
 }
 
 /// A request that arrives twice counts its rounds twice: an alarm then comes one period later, never wrongly.
-fn rounds(rhythm: &Rhythm, scheme: &Scheme<'_>) -> Value {
+fn rounds(rhythm: &Rhythm, scheme: Scheme<'_>) -> Value {
     json!({
         "Id": "rounds",
         "ReturnData": false,
@@ -169,7 +169,6 @@ fn sick_hosts<'a>(query: &str, rhythm: &Rhythm) -> Alarm<'a> {
         topic: Topic::Alarm,
         watch: Watch::Math(vec![json!({
             "Id": "sick",
-            "Label": "${PROP('Dim.InstanceId')}",
             "Expression": query,
             "Period": rhythm.urgent,
             "ReturnData": true,

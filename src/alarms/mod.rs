@@ -1,4 +1,4 @@
-//! Alarms and a dashboard as a CloudFormation template, made from [`crate::metric::METRICS`] and the targets.
+//! Alarms and a dashboard as a `CloudFormation` template, made from [`crate::metric::METRICS`] and the targets.
 //!
 //! Two laws hold in all of it. Data that arrive on a schedule are never judged in periods shorter than twice that
 //! schedule: the newest period is always delivered in part only. And no alarm asks for a sum: a request whose reply was
@@ -9,6 +9,7 @@ mod dashboard;
 mod list;
 mod names;
 mod parameters;
+mod print;
 mod rhythm;
 mod series;
 
@@ -42,7 +43,7 @@ pub struct Fleet<'a> {
 /// A template, and what whoever deploys it should know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
-    /// The template in JSON, keys sorted, with a line end at its end.
+    /// The template in JSON, keys sorted.
     pub json: String,
     /// One sentence each.
     pub notes: Vec<String>,
@@ -73,10 +74,10 @@ pub fn template(fleet: &Fleet<'_>) -> Result<Template, AlarmsError> {
     let rhythm = Rhythm::of(fleet.settings.interval, fleet.settings.flush_interval);
     let scheme = Scheme { settings: fleet.settings };
     let mut resources = Map::new();
-    for (id, alarm) in list::alarms(fleet, &targets, &rhythm, &scheme) {
-        resources.insert(id, alarm.resource(&scheme));
+    for (id, alarm) in list::alarms(fleet, &targets, &rhythm, scheme) {
+        resources.insert(id, alarm.resource(scheme));
     }
-    resources.insert("Dashboard".to_owned(), dashboard::resource(&targets, &rhythm, &scheme));
+    resources.insert("Dashboard".to_owned(), dashboard::resource(&targets, &rhythm, scheme));
     if resources.len() > MOST_RESOURCES {
         return Err(AlarmsError::TooManyTargets(fleet.targets.len(), resources.len()));
     }
@@ -87,9 +88,8 @@ pub fn template(fleet: &Fleet<'_>) -> Result<Template, AlarmsError> {
         "Conditions": parameters::conditions(),
         "Resources": resources,
     });
-    let mut json = format!("{template:#}");
-    json.push('\n');
-    let mut notes = notes(fleet, &rhythm, &scheme);
+    let json = print::print(&template);
+    let mut notes = notes(fleet, &rhythm, scheme);
     if json.len() > MOST_INLINE {
         notes.push(format!(
             "the template has {} bytes, and more than {MOST_INLINE} must go through S3: \
@@ -100,7 +100,7 @@ pub fn template(fleet: &Fleet<'_>) -> Result<Template, AlarmsError> {
     Ok(Template { json, notes })
 }
 
-fn notes(fleet: &Fleet<'_>, rhythm: &Rhythm, scheme: &Scheme<'_>) -> Vec<String> {
+fn notes(fleet: &Fleet<'_>, rhythm: &Rhythm, scheme: Scheme<'_>) -> Vec<String> {
     let mut notes = Vec::new();
     if fleet.expected_hosts.is_none() && fleet.groups.is_empty() {
         notes.push(

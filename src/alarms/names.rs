@@ -5,18 +5,18 @@ use std::collections::HashSet;
 use crate::model::target::Target;
 
 /// A target with names that a template can hold.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Named<'a, S = String> {
+#[derive(Clone, Debug)]
+pub(super) struct Named<'a> {
     pub(super) target: &'a Target,
     /// The end of a logical id: letters and digits, unique.
-    pub(super) id: S,
+    pub(super) id: String,
     /// The end of an alarm's name: small letters, digits and hyphens, unique.
-    pub(super) slug: S,
+    pub(super) slug: String,
 }
 
 /// Two targets whose names differ only in what is dropped get a number: `ecr.api` and `ecr-api`.
 pub(super) fn identifiers<'a>(targets: &[&'a Target]) -> Vec<Named<'a>> {
-    let mut taken = HashSet::new();
+    let (mut ids, mut slugs) = (HashSet::new(), HashSet::new());
     let mut named = Vec::with_capacity(targets.len());
     for target in targets {
         let words: Vec<String> = target
@@ -25,22 +25,18 @@ pub(super) fn identifiers<'a>(targets: &[&'a Target]) -> Vec<Named<'a>> {
             .filter(|word| !word.is_empty())
             .map(str::to_ascii_lowercase)
             .collect();
-        let id: String = words.iter().map(|word| capital(word)).collect::<String>().chars().take(LONGEST).collect();
-        let slug: String = words.join("-").chars().take(LONGEST).collect();
+        let capitals: Vec<String> = words.iter().map(|word| capital(word)).collect();
+        let base: String = capitals.concat().chars().take(LONGEST).collect();
+        let plain: String = words.join("-").chars().take(LONGEST).collect();
+        let (mut id, mut slug) = (base.clone(), plain.clone());
         let mut number = 1_u32;
-        let (id, slug) = loop {
-            let (id, slug) = match number {
-                1 => (id.clone(), slug.clone()),
-                _ => (format!("{id}{number}"), format!("{slug}-{number}")),
-            };
-            // Every id begins with a capital or a digit and no slug has a capital, but digits alone are both.
-            if !id.is_empty() && !taken.contains(&(true, id.clone())) && !taken.contains(&(false, slug.clone())) {
-                taken.insert((true, id.clone()));
-                taken.insert((false, slug.clone()));
-                break (id, slug);
-            }
+        while id.is_empty() || ids.contains(&id) || slugs.contains(&slug) {
             number += 1;
-        };
+            id = format!("{base}{number}");
+            slug = format!("{plain}-{number}");
+        }
+        ids.insert(id.clone());
+        slugs.insert(slug.clone());
         named.push(Named { target, id, slug });
     }
     named

@@ -39,7 +39,7 @@ impl<'a> Series<'a> {
 
 impl Scheme<'_> {
     /// `Namespace`, `MetricName` and `Dimensions` of a template.
-    pub(super) fn metric(&self, series: &Series<'_>) -> Value {
+    pub(super) fn metric(self, series: &Series<'_>) -> Value {
         debug_assert!(series.is_in_table(), "{series:?} is not in METRICS");
         let own = series.beside.map(|(dimension, value)| json!({ "Name": word(dimension), "Value": value }));
         let fixed = self.settings.fixed_dimensions.iter();
@@ -54,7 +54,7 @@ impl Scheme<'_> {
     }
 
     /// The same as a line of a widget, within `Fn::Sub`; `options` is the line's last element.
-    pub(super) fn line(&self, series: &Series<'_>, options: &Value) -> Value {
+    pub(super) fn line(self, series: &Series<'_>, options: &Value) -> Value {
         debug_assert!(series.is_in_table(), "{series:?} is not in METRICS");
         let own = series.beside.map(|(dimension, value)| [word(dimension).to_owned(), literal(value)]);
         let fixed = self.settings.fixed_dimensions.iter().map(|(name, value)| [literal(name), literal(value)]);
@@ -74,14 +74,14 @@ impl Scheme<'_> {
     /// The query that names the sick hosts; `None` where a dimension's name cannot stand in a query.
     ///
     /// `SCHEMA` matches the exact set of dimensions. Their values are compared where they can stand between quotes.
-    pub(super) fn sick_hosts(&self) -> Option<String> {
+    pub(super) fn sick_hosts(self) -> Option<String> {
         let metric = Name::InstanceHealthy.as_str();
         let instance = word(Dimension::Instance);
         let fixed = &self.settings.fixed_dimensions;
         if fixed.iter().any(|(name, _)| name.contains('"')) {
             return None;
         }
-        let names: String = fixed.iter().map(|(name, _)| format!(", \"{name}\"")).collect();
+        let names: Vec<String> = fixed.iter().map(|(name, _)| format!(", \"{name}\"")).collect();
         let values: Vec<String> = fixed
             .iter()
             .filter(|(_, value)| !value.contains('\''))
@@ -89,17 +89,18 @@ impl Scheme<'_> {
             .collect();
         let only = if values.is_empty() { String::new() } else { format!(" WHERE {}", values.join(" AND ")) };
         let namespace = &self.settings.namespace;
+        let names = names.concat();
         Some(format!("SELECT MIN({metric}) FROM SCHEMA(\"{namespace}\", {instance}{names}){only} GROUP BY {instance}"))
     }
 
     /// A search for every series of a metric that has the VPC's dimension and one more, within `Fn::Sub`.
-    pub(super) fn search(&self, name: Name, dimension: Dimension, stat: &str, period: u64) -> String {
-        let fixed: String =
+    pub(super) fn search(self, name: Name, dimension: Dimension, stat: &str, period: u64) -> String {
+        let fixed: Vec<String> =
             self.settings.fixed_dimensions.iter().map(|(name, _)| format!(",{}", searchable(name))).collect();
         let vpc = format!("${{{DIMENSION}}}");
         let place = format!("${{{PLACE}}}");
         let namespace = searchable(&self.settings.namespace);
-        let schema = format!("{{{namespace},{vpc},{}{fixed}}}", word(dimension));
+        let schema = format!("{{{namespace},{vpc},{}{}}}", word(dimension), fixed.concat());
         let metric = name.as_str();
         format!("SEARCH('{schema} MetricName=\"{metric}\" {vpc}=\"{place}\"', '{stat}', {period})")
     }

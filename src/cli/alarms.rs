@@ -7,8 +7,7 @@ use super::{
 };
 use crate::{
     alarms::{self, AlarmsError, Fleet},
-    config::{Config, Detail},
-    host, metric,
+    host,
     plan::{self, Choice, PlanError},
 };
 
@@ -28,7 +27,7 @@ pub(super) fn run(args: &AlarmsArgs) -> Exit {
         screen::warn(&["cloudwatch.enabled is false: nothing is shipped that these alarms could read".to_owned()]);
     }
     let fleet = Fleet {
-        settings: &series_settings(config),
+        settings: &plan::metrics(config),
         targets: &targets,
         vpc_id: config.host.vpc_id.as_deref(),
         expiry_warning: config.tls.expiry_warning,
@@ -66,21 +65,5 @@ const fn whose(error: &PlanError) -> Exit {
         | PlanError::ManyHosts { .. }
         | PlanError::SameName(_)
         | PlanError::NoTargets => Exit::BadConfig,
-    }
-}
-
-fn series_settings(config: &Config) -> metric::Settings {
-    let cloudwatch = &config.cloudwatch;
-    metric::Settings {
-        namespace: cloudwatch.namespace.clone(),
-        detail: match cloudwatch.detail {
-            Detail::Fleet => metric::Detail::Fleet,
-            Detail::Heartbeat => metric::Detail::Heartbeat,
-            Detail::Instance => metric::Detail::Instance,
-        },
-        fixed_dimensions: cloudwatch.fixed_dimensions.clone(),
-        extra_dimension_sets: cloudwatch.extra_dimension_sets.clone(),
-        interval: config.interval,
-        flush_interval: cloudwatch.flush_interval,
     }
 }

@@ -27,7 +27,7 @@ pub(super) enum Verb {
     Run(RunArgs),
     /// Probe every target once, now, and say what is wrong
     Once(OnceArgs),
-    /// Read the config, report every mistake in it, and show what would be probed
+    /// Read the config, report every mistake in it, and show what would be probed and what its metrics cost
     Check(CheckArgs),
     /// Show the last round of the running daemon
     Status(StatusArgs),
@@ -60,6 +60,7 @@ pub(super) struct RunArgs {
 /// `vpce-probe once`.
 #[derive(Debug, Args)]
 #[command(after_help = VERDICT_CODES)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct OnceArgs {
     #[command(flatten)]
     pub(super) config: ConfigArg,
@@ -121,6 +122,9 @@ pub(super) struct OutputArgs {
 pub(super) struct CheckArgs {
     #[command(flatten)]
     pub(super) config: ConfigArg,
+    /// Reckon what metrics of so many hosts of one VPC cost
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(super) instances: u32,
 }
 
 /// `vpce-probe status`.

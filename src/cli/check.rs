@@ -1,5 +1,7 @@
 //! `vpce-probe check`: is the config right, and what would it do?
 
+mod bill;
+
 use std::fmt::Write as _;
 
 use super::{args::CheckArgs, exit::Exit, list, screen, settings};
@@ -22,11 +24,13 @@ pub(super) fn run(args: &CheckArgs) -> Exit {
         }
     };
     screen::warn(&warnings);
+    let bill = bill::Bill::new(config, &targets, args.instances);
+    screen::warn(&bill.warning().map(|warning| vec![warning]).unwrap_or_default());
     let file = match &settings.file {
         Some(file) => format!("{file}: no mistake found\n"),
         None => "there is no config file: everything has its default\n".to_owned(),
     };
-    let text = file + &programme(config, &targets, region.as_deref(), source);
+    let text = file + &programme(config, &targets, region.as_deref(), source) + &bill.show();
     match screen::print(&text) {
         Ok(()) => Exit::Done,
         Err(error) => {

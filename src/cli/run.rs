@@ -41,12 +41,12 @@ pub(super) fn run(args: &RunArgs) -> Exit {
             return Exit::Failed;
         }
     };
-    let initial =
-        daemon::Settings { query: settings::query(&settings.config, None), config: settings.config };
+    let initial = daemon::Settings { query: settings::query(&settings.config, None), config: settings.config };
     let ended = runtime.block_on(Box::pin(daemon::run(initial, &|| read(args), &environment)));
     runtime.shutdown_background();
     let exit = told(&ended);
-    logging.finish(Instant::now() + LAST_WORDS);
+    // What could not be written is nothing that could be written about.
+    let _ = logging.finish(Instant::now() + LAST_WORDS);
     exit
 }
 

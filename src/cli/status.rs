@@ -79,7 +79,8 @@ fn read(path: &Path) -> Result<Round, StatusError> {
 /// The round with its age at `now`; refused where it says nothing about the present any more.
 fn aged(round: Round, config: &Config, now: Timestamp) -> Result<Round, StatusError> {
     let age = now.moment() - round.started_at.moment();
-    let limit = 3 * config.interval;
+    let interval = interval(&round).unwrap_or(config.interval);
+    let limit = 3 * interval;
     let Ok(positive) = Duration::try_from(age) else {
         // Some seconds backwards are an NTP step.
         if age.unsigned_abs() > limit {
@@ -88,9 +89,15 @@ fn aged(round: Round, config: &Config, now: Timestamp) -> Result<Round, StatusEr
         return Ok(Round { age_s: Some(0.0), ..round });
     };
     if positive > limit {
-        return Err(StatusError::Stale { age: whole_seconds(positive), interval: config.interval });
+        return Err(StatusError::Stale { age: whole_seconds(positive), interval });
     }
     Ok(Round { age_s: Some((positive.as_secs_f64() * 1000.0).round() / 1000.0), ..round })
+}
+
+/// The daemon's own, as its report says: it may run by another file than this command, or by one that was edited since.
+fn interval(round: &Round) -> Option<Duration> {
+    let told = Duration::try_from_secs_f64(round.interval_s?).ok()?;
+    (!told.is_zero() && told <= LONGEST).then_some(told)
 }
 
 const fn whole_seconds(duration: Duration) -> Duration {
@@ -106,5 +113,7 @@ fn runtime_dir(config: &Config) -> PathBuf {
     config.runtime_dir.clone().or_else(from_systemd).unwrap_or_else(|| PathBuf::from("/run/vpce-probe"))
 }
 
+/// No interval is longer: a report that says so is not from our daemon.
+const LONGEST: Duration = Duration::from_hours(24 * 7);
 const STATE_FILE: &str = "last.json";
 const LARGEST: u64 = 16 << 20;

@@ -70,7 +70,8 @@ impl Clock {
 
 /// This host's clock minus AWS's, in seconds: the median over the answers that are marked as AWS's.
 fn skew(round: &Round) -> Option<f64> {
-    let records = round.targets.iter().flat_map(|target| &target.addresses).filter_map(|seen| seen.record.http.as_ref());
+    let records =
+        round.targets.iter().flat_map(|target| &target.addresses).filter_map(|seen| seen.record.http.as_ref());
     let mut skews: Vec<f64> =
         records.filter(|http| http.aws == Some(true)).filter_map(|http| http.clock_skew_s).collect();
     skews.sort_by(f64::total_cmp);

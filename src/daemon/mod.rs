@@ -22,8 +22,8 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-pub use self::{clock::clock_error, settings::delivery_settings, ways::surroundings};
 use self::rounds::Rounds;
+pub use self::{clock::clock_error, settings::delivery_settings, ways::surroundings};
 use crate::{
     config::{Config, Diagnostic, duration},
     disk::Disk,
@@ -192,6 +192,7 @@ impl Stop {
 const GRACE: Duration = Duration::from_secs(3);
 
 /// Where the last round stands for `vpce-probe status`.
+#[must_use]
 pub fn state_file(config: &Config, environment: &BTreeMap<String, String>) -> PathBuf {
     config.runtime_dir(environment).join(STATE_FILE)
 }

@@ -1,19 +1,11 @@
 //! One round after the other, and what becomes of each.
 
-use std::{
-    collections::BTreeMap,
-    fs::File,
-    io::Read,
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fs::File, io::Read, path::Path, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
 use super::{
-    Settings,
-    announce,
+    Settings, announce,
     clock::{Clock, Reading},
     files::Files,
     settings::{delivery_settings, host_name},
@@ -158,15 +150,12 @@ impl Rounds {
         self.refresh_trust();
         let config = &self.settings.config;
         let budget = config.round_deadline;
-        let query = crate::host::Query {
-            timeout: self.settings.query.timeout.min(budget / 2),
-            ..self.settings.query.clone()
-        };
+        let query =
+            crate::host::Query { timeout: self.settings.query.timeout.min(budget / 2), ..self.settings.query.clone() };
         let facts = self.watch.facts(&query).await;
         let key = facts.instance_id.clone();
         let clock = round::Clock { start, started: reading.wall };
-        let ended =
-            Box::pin(round::of_facts(config, &Choice::default(), &self.prober, facts, clock, &|_, _| {})).await;
+        let ended = Box::pin(round::of_facts(config, &Choice::default(), &self.prober, facts, clock, &|_, _| {})).await;
         let in_time = start.elapsed() <= budget + LENIENCE;
         if let Some(key) = key {
             self.spread(key);
@@ -282,9 +271,7 @@ impl Rounds {
                 Entry::new(Event::ClockCorrected, format!("this host's clock is {:.0} s {side} {words}", error.abs()))
                     .with(Field::ClockErrorS, error.round())
             }
-            None => {
-                Entry::new(Event::ClockCorrected, "this host's clock agrees with AWS's again").at(Level::Info)
-            }
+            None => Entry::new(Event::ClockCorrected, "this host's clock agrees with AWS's again").at(Level::Info),
         });
         self.said.clock = minutes;
     }
@@ -306,7 +293,12 @@ impl Rounds {
         }
         let surroundings = Surroundings {
             region: None,
-            dns: DnsPlan { servers: Vec::new(), vpc: None, attempts: self.settings.config.dns.attempts, hosts_file: true },
+            dns: DnsPlan {
+                servers: Vec::new(),
+                vpc: None,
+                attempts: self.settings.config.dns.attempts,
+                hosts_file: true,
+            },
             family: self.settings.config.family,
             clock_error_s: None,
             ways: Vec::new(),

@@ -166,11 +166,11 @@ mod tests {
     async fn round(table: &mut Timetable, wall: &Wall, takes: Duration, unsettled: bool) -> (Begun, Instant) {
         advance(table.due().saturating_duration_since(Instant::now())).await;
         let began = Instant::now();
-        let begun = table.begin(began, wall.read());
+        let round = table.begin(began, wall.read());
         advance(takes).await;
-        table.recheck(&News { unsettled, ..News::default() }, begun.reason, DEADLINE);
+        table.recheck(&News { unsettled, ..News::default() }, round.reason, DEADLINE);
         table.end(Instant::now(), wall.read());
-        (begun, began)
+        (round, began)
     }
 
     fn table(wall: &Wall) -> Timetable {

@@ -1,5 +1,7 @@
 //! The one line that `systemctl status` shows.
 
+use std::fmt::Write as _;
+
 use crate::model::{
     round::{Round, Shipping, TargetReport},
     units::Timestamp,
@@ -18,8 +20,7 @@ pub(super) fn status(round: &Round, starting: bool) -> String {
 }
 
 fn verdict(round: &Round) -> String {
-    let judged: Vec<&TargetReport> =
-        round.targets.iter().filter(|report| report.verdict != Verdict::Skipped).collect();
+    let judged: Vec<&TargetReport> = round.targets.iter().filter(|report| report.verdict != Verdict::Skipped).collect();
     let well = judged.iter().filter(|report| report.verdict == Verdict::Healthy).count();
     let counts = format!("{}: {well} of {} targets healthy", round.verdict, judged.len());
     if round.verdict == RoundVerdict::Healthy {
@@ -52,14 +53,15 @@ fn shipping(shipping: &Shipping) -> String {
         Some(problem) => format!("metrics: {}", problem.cause),
         None => format!("metrics {}", shipping.state),
     };
+    // Writing into a text cannot fail.
     if let Some(last) = shipping.last_ok {
-        words.push_str(&format!(", last delivered {}", moment(last)));
+        let _ = write!(words, ", last delivered {}", moment(last));
     }
     if shipping.spooled > 0 {
-        words.push_str(&format!(", {} rounds wait", shipping.spooled));
+        let _ = write!(words, ", {} rounds wait", shipping.spooled);
     }
     if shipping.lost > 0 {
-        words.push_str(&format!(", {} datums lost", shipping.lost));
+        let _ = write!(words, ", {} datums lost", shipping.lost);
     }
     words
 }

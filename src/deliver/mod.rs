@@ -1,15 +1,29 @@
 //! Carries samples to CloudWatch: they wait in the spool until CloudWatch has confirmed them, however long that takes.
 
+mod agenda;
+mod board;
+mod client;
+mod connector;
+mod courier;
+mod credentials;
+mod delivery;
+mod fault;
+pub mod pace;
+mod parcel;
 pub mod spool;
+mod store;
 
-use std::{collections::BTreeMap, net::IpAddr, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf};
 
+pub use self::{
+    board::Totals,
+    delivery::{Delivery, Receipt, publish_once},
+};
+pub use crate::probe::Way;
 use crate::{
     metric,
     model::plan::{DnsPlan, Family},
 };
-
-pub mod pace;
 
 /// Where credentials come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -61,19 +75,4 @@ pub struct Surroundings {
     pub clock_error_s: Option<f64>,
     /// What the probe knows of the ways to endpoints.
     pub ways: Vec<Way>,
-}
-
-/// What the probe knows of one address.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Way {
-    /// The host name that led there.
-    pub host: String,
-    /// The address.
-    pub address: IpAddr,
-    /// Whether it did all that was asked of it.
-    pub works: bool,
-    /// The largest packet that passes both ways, where larger ones vanish; `None` where nothing vanishes.
-    pub packet: Option<u32>,
-    /// Whether a large ClientHello is known not to pass.
-    pub small_hello: bool,
 }

@@ -15,8 +15,10 @@ pub struct Pace {
 /// Why a request did not deliver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Setback {
-    /// No answer, or one that speaks of trouble at CloudWatch.
+    /// Nothing arrived: no credentials, no name, no connection. Costs CloudWatch nothing.
     Failed,
+    /// It arrived, or may have: an answer that speaks of trouble there, or none at all.
+    Erring,
     /// An answer that says: less. `retry_after` is what its header says, if it does.
     Throttled {
         /// At least so long.
@@ -34,15 +36,18 @@ impl Pace {
     /// How long to wait after the `failures`th request in a row (the first is 1) that did not deliver. Nothing is sent
     /// meanwhile, whatever is new.
     ///
-    /// After a failure any time up to 5 s, then 10 s, 20 s … 300 s ("full jitter": the hosts that failed together do not
-    /// come back together). After throttling 150 s to 300 s at once, since a fleet that asks again within seconds is what
-    /// the quota is there to stop; longer where the answer says so, up to 300 s and the same chance on top.
+    /// Where nothing arrives, any time up to 5 s, then 10 s, 20 s … 300 s ("full jitter": the hosts that failed together
+    /// do not come back together). Where CloudWatch has trouble, at least 60 s: up to 120 s, then 180 s, then
+    /// 300 s; else 10,000 sick hosts would ask it 800 times a second just then. After throttling 150 s to 300 s at once,
+    /// since a fleet that asks again soon is what the quota is there to stop; longer where the answer says so, up to 300 s
+    /// and the same chance on top.
     #[must_use]
     pub fn retry(&self, setback: Setback, failures: u32, chance: &mut Chance) -> Duration {
         match setback {
-            Setback::Failed => {
-                let doubled = (self.unit / FIRST).saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1)));
-                chance.below(doubled.min(self.unit))
+            Setback::Failed => chance.below(doubled(self.unit / FIRST, failures).min(self.unit)),
+            Setback::Erring => {
+                let least = self.unit / 5;
+                least + chance.below(doubled(least, failures).min(self.unit * 4 / 5))
             }
             Setback::Throttled { retry_after } => {
                 let least = retry_after.unwrap_or_default().clamp(self.unit / 2, self.unit);
@@ -51,12 +56,25 @@ impl Pace {
         }
     }
 
-    /// From one request of backfill to the next: 90 s, ±50 %.
+    /// From one request of backfill to the next: 90 s, ±50 %. For a host that sends nothing urgent.
     #[must_use]
     pub fn backfill(&self, chance: &mut Chance) -> Duration {
         let spacing = self.unit * 3 / 10;
         spacing / 2 + chance.below(spacing)
     }
+
+    /// The same while urgent data go out with every round: 30 min, ±50 %, because a fleet that is sick needs most of what
+    /// it may send for that. Not never: a host may be sick for longer than CloudWatch takes old data. To be drawn anew,
+    /// by [`Pace::backfill`], once the host has recovered.
+    #[must_use]
+    pub fn backfill_beside_urgent(&self, chance: &mut Chance) -> Duration {
+        let spacing = self.unit * 6;
+        spacing / 2 + chance.below(spacing)
+    }
+}
+
+fn doubled(first: Duration, failures: u32) -> Duration {
+    first.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1)))
 }
 
 /// A source of chance (Steele, Lea, Flood: `SplitMix64`). Not for secrets.
@@ -129,6 +147,14 @@ mod tests {
     }
 
     #[test]
+    fn a_service_in_trouble_is_left_alone_for_a_minute() {
+        let pace = Pace::new(FLUSH);
+        for (failures, bound) in [(0, 120.0), (1, 120.0), (2, 180.0), (3, 300.0), (u32::MAX, 300.0)] {
+            check(extent(|chance| pace.retry(Setback::Erring, failures, chance)), 60.0, bound);
+        }
+    }
+
+    #[test]
     fn throttling_is_obeyed_at_once_and_within_bounds() {
         let pace = Pace::new(FLUSH);
         let after = |seconds| Setback::Throttled { retry_after: Some(secs(seconds)) };
@@ -143,6 +169,7 @@ mod tests {
     #[test]
     fn backfill_is_spaced_with_jitter() {
         check(extent(|chance| Pace::new(FLUSH).backfill(chance)), 45.0, 135.0);
+        check(extent(|chance| Pace::new(FLUSH).backfill_beside_urgent(chance)), 900.0, 2_700.0);
     }
 
     #[test]

@@ -194,6 +194,13 @@ impl Spool {
         lost.saturating_sub(self.ledger.reported)
     }
 
+    /// Datums that were lost otherwise: refused, though the rest of their round was taken, or never handed over here. The
+    /// next sample tells of them; [`Self::counters`] do not.
+    pub fn note_lost(&mut self, datums: u64) {
+        self.ledger.lost = self.ledger.lost.saturating_add(datums);
+        self.dirty = true;
+    }
+
     fn change(&mut self, rounds: &[(Seq, Parts)], change: Change) {
         let mut sorted = rounds.to_vec();
         // In order, runs of rounds become one record.

@@ -137,7 +137,7 @@ mod tests {
         Answer { state, metadata: Metadata { region: region.map(str::to_owned), ..Metadata::default() } }
     }
 
-    fn due(watch: &Watch) -> bool {
+    fn asks(watch: &Watch) -> bool {
         watch.said.as_ref().is_some_and(|said: &Said| watch.is_due(said))
     }
 
@@ -146,21 +146,21 @@ mod tests {
         let mut watch = Watch::default();
         watch.keep(answer(ImdsState::Ok, Some("eu-west-1")));
         advance(REFRESH - Duration::from_secs(1)).await;
-        assert!(!due(&watch));
+        assert!(!asks(&watch));
         advance(Duration::from_secs(1)).await;
-        assert!(due(&watch));
+        assert!(asks(&watch));
         for pause in [30, 60, 120, 240] {
             watch.keep(answer(ImdsState::Unreachable, None));
             advance(Duration::from_secs(pause - 1)).await;
-            assert!(!due(&watch), "{pause}");
+            assert!(!asks(&watch), "{pause}");
             advance(Duration::from_secs(1)).await;
-            assert!(due(&watch), "{pause}");
+            assert!(asks(&watch), "{pause}");
         }
         watch.keep(answer(ImdsState::Ok, Some("eu-west-1")));
         advance(Duration::from_mins(5)).await;
-        assert!(!due(&watch));
+        assert!(!asks(&watch));
         watch.doubt();
-        assert!(due(&watch));
+        assert!(asks(&watch));
     }
 
     #[tokio::test]

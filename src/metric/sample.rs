@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::{
-    cause::Cause,
+    cause::{Cause, Scope},
     host::HostFacts,
     observation::{AddressRecord, MtuOutcome},
     round::{AddressReport, Round, TargetReport},
@@ -54,6 +54,15 @@ pub(super) const fn is_up(verdict: RoundVerdict) -> bool {
     match verdict {
         RoundVerdict::Healthy | RoundVerdict::Degraded => true,
         RoundVerdict::Failed => false,
+    }
+}
+
+/// Whether a problem of this cause counts: the host's and the delivery's own stand outside the verdict, and so outside the
+/// count.
+pub(super) const fn is_counted(cause: Cause) -> bool {
+    match cause.scope() {
+        Scope::Stage(_) | Scope::Target | Scope::Across => true,
+        Scope::Host | Scope::Shipping => false,
     }
 }
 
@@ -108,18 +117,15 @@ fn saturated(days: i64) -> i32 {
 }
 
 /// Each problem of a target counts, and each finding whose cause no target has: a conclusion over several targets. A
-/// finding that merely repeats its target's problem does not count twice; the host's and the delivery's own problems
-/// stand outside the verdict, and so outside the count.
+/// finding that merely repeats its target's problem does not count twice.
 fn problems(round: &Round) -> Vec<ProblemCount> {
     let mut counts: BTreeMap<(Cause, Severity), u32> = BTreeMap::new();
     let of_targets = || round.targets.iter().flat_map(|target| &target.problems);
-    for problem in of_targets() {
-        *counts.entry((problem.cause, problem.severity)).or_default() += 1;
-    }
-    for finding in &round.findings {
-        if of_targets().all(|problem| problem.cause != finding.cause) {
-            *counts.entry((finding.cause, finding.severity)).or_default() += 1;
-        }
+    let own = of_targets().map(|problem| (problem.cause, problem.severity));
+    let across = round.findings.iter().map(|finding| (finding.cause, finding.severity));
+    let across = across.filter(|(cause, _)| of_targets().all(|problem| problem.cause != *cause));
+    for (cause, severity) in own.chain(across).filter(|(cause, _)| is_counted(*cause)) {
+        *counts.entry((cause, severity)).or_default() += 1;
     }
     counts.into_iter().map(|((cause, severity), count)| ProblemCount { cause, severity, count }).collect()
 }

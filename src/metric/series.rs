@@ -3,12 +3,9 @@
 use super::{
     METRICS, Metric, Name, Settings,
     dimensions::{Subject, sets},
+    sample::is_counted,
 };
-use crate::model::{
-    cause::{Cause, Scope},
-    sample::Origin,
-    verdict::Severity,
-};
+use crate::model::{cause::Cause, sample::Origin, verdict::Severity};
 
 /// Who has the series in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -80,14 +77,6 @@ fn subjects<'a>(metric: &Metric, targets: &[&'a str]) -> Vec<Subject<'a>> {
             .map(Subject::Severity)
             .chain(Cause::ALL.iter().copied().filter(|cause| is_counted(*cause)).map(Subject::Cause))
             .collect(),
-    }
-}
-
-/// Whether the cause can be a target's problem or a finding; the others stand in `host` and `shipping`, which nobody counts.
-const fn is_counted(cause: Cause) -> bool {
-    match cause.scope() {
-        Scope::Stage(_) | Scope::Target | Scope::Across => true,
-        Scope::Host | Scope::Shipping => false,
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod chain;
 mod connect;
+mod dial;
 pub mod hosts_file;
 #[doc(hidden)]
 pub mod http;
@@ -23,6 +24,7 @@ use std::{
 use time::OffsetDateTime;
 use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
 
+pub use self::dial::{Call, Dialer, Fault, Line, Security, Way};
 use self::{
     chain::Chain,
     hosts_file::{HostsFile, includes},
@@ -82,6 +84,12 @@ impl Prober {
         self.settings = plan.clone();
         self.trust = trust;
         Ok(true)
+    }
+
+    /// What opens connections for this program's own use, with this prober's trust store and TLS settings.
+    #[must_use]
+    pub fn dialer(&self) -> Dialer {
+        Dialer::new(Arc::clone(&self.tls))
     }
 
     /// One round over all targets of `plan`, side by side; ends by `deadline`. `done` is called with the number of

@@ -24,10 +24,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 pub(super) use self::sizing::{Hello, Sizing};
+pub(super) use self::wire::Wire;
 use self::{
     certificates::Chain,
     fault::{Scene, Spoke},
-    wire::{Sight, Wire},
+    wire::Sight,
 };
 use super::{
     ProbeError,
@@ -191,6 +192,11 @@ impl TlsNotes {
     /// Nothing seen yet; certificates are judged as of `now`.
     pub(super) fn new(now: OffsetDateTime) -> Self {
         Self { sight: Sight::default(), now, session: Session::default() }
+    }
+
+    /// Bytes sent before the first byte came.
+    pub(super) fn hello_bytes(&self) -> u64 {
+        self.sight.look().first_flight
     }
 
     fn read(&self, client: &Client, error: &io::Error, host: &str, name: &ServerName<'_>) -> Stop {

@@ -28,7 +28,10 @@ pub(super) fn load(extra: Option<&Path>) -> Result<RootCertStore, ProbeError> {
 
 /// Where trust comes from, as it stands: whatever of it is written anew looks different.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub(super) struct Imprint(Vec<(PathBuf, Option<(u64, u64, i64, i64)>)>);
+pub(super) struct Imprint(Vec<(PathBuf, Option<State>)>);
+
+/// Inode, size, and the moment of the last change.
+type State = (u64, u64, i64, i64);
 
 impl Imprint {
     /// Looks at the files and folders that [`load`] reads, not into them: some microseconds.

@@ -6,8 +6,9 @@ use crate::model::{
     verdict::{RoundVerdict, Severity, Verdict},
 };
 
-/// The state, what is wrong, and after `|` a time for each target (to the last answer by way of its slowest live
-/// address; `U` when there is none), the round's time and the counts. ASCII. The state agrees with the exit code.
+/// The state, what is wrong and since when, and after `|` a time for each target (to the last answer by way of its
+/// slowest live address; `U` when there is none), the round's time and the counts; of a daemon's round also its age and
+/// the rounds and datums that wait or are lost. ASCII. The state agrees with the exit code.
 #[must_use]
 pub fn render(round: &Round) -> String {
     let tally = figures::Tally::of(round);
@@ -23,6 +24,14 @@ pub fn render(round: &Round) -> String {
     let reasons = reasons(round);
     if !reasons.is_empty() {
         words.push(format!(": {}", reasons.join(", ")));
+    }
+    let wrong = round.targets.iter().filter(|report| figures::is_wrong(report));
+    words.extend(wrong.filter_map(|report| report.since).min().map(|since| format!(", since {since}")));
+    if round.starting {
+        words.push("; starting".to_owned());
+    }
+    for problem in round.shipping.iter().flat_map(|shipping| &shipping.problems) {
+        words.push(format!("; metrics {}", problem.cause));
     }
     format!("VPCE {state} - {} | {}\n", plain(&words.concat()), perfdata(round, tally).join(" "))
 }
@@ -90,6 +99,13 @@ fn perfdata(round: &Round, tally: figures::Tally) -> Vec<String> {
     add("failed", format!("{};;;0;{all}", tally.failed));
     add("degraded", format!("{};;;0;{all}", tally.degraded));
     add("skipped", format!("{};;;0;{all}", tally.skipped));
+    if let Some(age) = round.age_s {
+        add("age", format!("{age:.2}s;;;0"));
+    }
+    if let Some(shipping) = &round.shipping {
+        add("spooled", format!("{};;;0", shipping.spooled));
+        add("lost", format!("{};;;0", shipping.lost));
+    }
     data
 }
 

@@ -66,7 +66,24 @@ fn whole(round: &Round, add: &mut Add<'_>) {
     for finding in &round.findings {
         add(Name::Finding, &[("cause", finding.cause.as_str()), ("severity", finding.severity.as_str())], 1.0);
     }
+    if let Some(interval) = round.interval_s {
+        add(Name::Interval, &[], interval);
+        add(Name::Starting, &[], truth(round.starting));
+    }
+    for failed in round.last_failure.iter().flat_map(|last| &last.targets) {
+        let name = failed.report.target.name.as_str();
+        add(Name::LastFailure, &[("target", name)], seconds_since_epoch(failed.failed_at));
+    }
     let Some(shipping) = &round.shipping else { return };
+    for problem in &shipping.problems {
+        add(Name::ShippingProblem, &[("cause", problem.cause.as_str())], 1.0);
+    }
+    if let Some(at) = shipping.last_ok {
+        add(Name::Delivered, &[], seconds_since_epoch(at));
+    }
+    if let Some(oldest) = shipping.oldest {
+        add(Name::Oldest, &[], seconds_since_epoch(oldest));
+    }
     #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
     let (spooled, lost) = (shipping.spooled as f64, shipping.lost as f64);
     add(Name::Spooled, &[], spooled);
@@ -236,6 +253,12 @@ enum Name {
     ClockSkew,
     MtuOut,
     MtuIn,
+    Interval,
+    Starting,
+    LastFailure,
+    ShippingProblem,
+    Delivered,
+    Oldest,
     Spooled,
     Lost,
 }
@@ -291,6 +314,27 @@ const METRICS: &[Metric] = &[
     measured(Name::ClockSkew, "clock_skew_seconds", SECONDS, "This host's clock minus the server's."),
     measured(Name::MtuOut, "path_mtu_out_bytes", "bytes", "The largest IP packet proven outwards."),
     measured(Name::MtuIn, "path_mtu_in_seen_bytes", "bytes", "The largest IP packet that arrived; no path MTU."),
+    measured(Name::Interval, "round_interval_seconds", SECONDS, "From one round of the daemon to the next."),
+    metric(Name::Starting, "starting", "1 in the first rounds after the daemon's start, which announce nothing."),
+    measured(
+        Name::LastFailure,
+        "target_last_failure_timestamp_seconds",
+        SECONDS,
+        "When the last round started in which the target failed; none if it never did.",
+    ),
+    metric(Name::ShippingProblem, "shipping_problem", "What is wrong with the delivery to CloudWatch; always 1."),
+    measured(
+        Name::Delivered,
+        "shipping_last_delivery_timestamp_seconds",
+        SECONDS,
+        "The last delivery to CloudWatch that worked.",
+    ),
+    measured(
+        Name::Oldest,
+        "shipping_oldest_timestamp_seconds",
+        SECONDS,
+        "The oldest round that waits for delivery to CloudWatch.",
+    ),
     metric(Name::Spooled, "shipping_spooled_rounds", "Rounds that wait for delivery to CloudWatch."),
     metric(Name::Lost, "shipping_lost_datums", "Datums that were lost."),
 ];

@@ -76,6 +76,7 @@ impl Logging {
 
     /// Takes no more records and waits, until `by` at most, for those taken to be written. Yields how many were not; they
     /// count as lost. Blocks: for the very end of the process.
+    #[must_use]
     pub fn finish(&self, by: Instant) -> u64 {
         self.queue.finish(by)
     }

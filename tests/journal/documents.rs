@@ -56,8 +56,8 @@ fn document() -> String {
          ```\n\n\
          Elsewhere the same text goes to stderr, one line a record, with the time and the level and without the fields. \
          `VPCE_PROBE_LOG=journal`, `text` or `journal+text` in the environment decides otherwise.\n\n\
-         A thread of its own writes the log, so that a stalled journald costs no round. What waits for it is bounded (4,096 \
-         records, 1 MiB); what does not fit is lost and counted, and the next record tells how many in `VPCE_LOST`. A value is \
+         A thread of its own writes the log, so that a stalled journald costs no round. What waits for it is bounded (8,192 \
+         records, 2 MiB); what does not fit is lost and counted, and the next record tells how many in `VPCE_LOST`. A value is \
          cut at 8 KiB and a record at 32 KiB, a line at 1,200 characters, each with a mark. Control characters and invisible \
          ones are written as escapes.\n\n\
          ## Fields\n\n\
@@ -98,7 +98,7 @@ fn catalog() -> String {
             event.meaning()
         );
         if event.fields().contains(&Field::Cause) {
-            out.push_str("\nvpce-probe explain @VPCE_CAUSE@ says more.\n");
+            out.push_str("\nWhat the cause means: vpce-probe explain @VPCE_CAUSE@\n");
         }
     }
     out

@@ -7,9 +7,17 @@ use std::{
         linux::net::SocketAddrExt,
         unix::net::{SocketAddr, UnixDatagram},
     },
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
+use tracing_subscriber::{
+    Layer,
+    layer::{Context, SubscriberExt},
+};
 use vpce_probe::sink::notify::Notifier;
 
 #[test]
@@ -98,11 +106,17 @@ fn a_busy_manager_misses_no_change_of_state() {
 #[test]
 fn without_a_usable_socket_nothing_is_told_and_nothing_fails() {
     let long = format!("/{}", "x".repeat(300));
-    for name in ["", "vsock:2:1234", "relative/path", "/nonexistent/notify", "@no-such-name-is-bound", &long] {
-        let mut notifier = notifier(&[("NOTIFY_SOCKET", name)]);
-        notifier.ready("ready");
-        notifier.status("running");
-        notifier.stopping("stops");
+    let bad = ["vsock:2:1234", "relative/path", "/nonexistent/notify", "@no-such-name-is-bound", &long];
+    for (name, warnings) in bad.iter().map(|name| (*name, 1)).chain([("", 0)]) {
+        let warned = Arc::new(AtomicUsize::new(0));
+        let subscriber = tracing_subscriber::registry().with(Warned(Arc::clone(&warned)));
+        tracing::subscriber::with_default(subscriber, || {
+            let mut notifier = notifier(&[("NOTIFY_SOCKET", name)]);
+            notifier.ready("ready");
+            notifier.status("running");
+            notifier.stopping("stops");
+        });
+        assert_eq!(warned.load(Ordering::Relaxed), warnings, "{name}");
     }
     let mut silent = notifier(&[]);
     silent.ready("ready");
@@ -120,6 +134,17 @@ fn a_manager_that_comes_late_hears_what_waited() {
     manager.set_nonblocking(true).expect("set");
     notifier.status("running");
     assert_eq!(heard(&manager), ["READY=1\nSTATUS=ready", "STATUS=running"]);
+}
+
+/// Counts warnings.
+struct Warned(Arc<AtomicUsize>);
+
+impl<S: tracing::Subscriber> Layer<S> for Warned {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        if *event.metadata().level() == tracing::Level::WARN {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }
 
 fn notifier(variables: &[(&str, &str)]) -> Notifier {

@@ -1,6 +1,11 @@
 //! The program that logs: it does what it is told on stdin, line by line, and answers on stdout.
 
-use std::{collections::BTreeMap, env, io, time::Duration};
+use std::{
+    collections::BTreeMap,
+    env, fs,
+    io::{self, Write},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 use tracing::level_filters::LevelFilter;
@@ -30,15 +35,15 @@ pub(crate) fn run() {
             "way" => format!("{:?}", logging.way()),
             "kinds" => kinds(),
             "say" => {
-                let longest = say(said, number);
+                let (longest, waits) = say(said, number);
                 said += number;
-                longest.as_micros().to_string()
+                format!("{waits} waits, the longest call {} us", longest.as_micros())
             }
             "lost" => logging.lost().to_string(),
             "finish" => logging.finish(Instant::now() + Duration::from_millis(number)).to_string(),
             _ => panic!("{order}?"),
         };
-        println!("\n{ANSWER}{answer}");
+        writeln!(io::stdout(), "\n{ANSWER}{answer}").expect("the test listens");
     }
 }
 
@@ -70,14 +75,23 @@ fn verdict() -> Entry {
         .with(Field::Advice, ADVICE)
 }
 
-/// Logs `count` numbered records; yields the longest that one took.
-fn say(first: u64, count: u64) -> Duration {
-    (first..first + count)
+/// Logs `count` numbered records; yields the longest that one took, and how often this thread gave up the processor to wait
+/// for something. That a busy machine took it away does not count.
+fn say(first: u64, count: u64) -> (Duration, u64) {
+    let before = waits();
+    let longest = (first..first + count)
         .map(|n| {
             let before = Instant::now();
             tracing::info!(target: "vpce_probe::test", vpce_count = n, vpce_round = "19a-2", "one of many");
             before.elapsed()
         })
         .max()
-        .unwrap_or_default()
+        .unwrap_or_default();
+    (longest, waits() - before)
+}
+
+fn waits() -> u64 {
+    let status = fs::read_to_string("/proc/thread-self/status").expect("Linux");
+    let waits = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")).expect("Linux");
+    waits.trim().parse().expect("a number")
 }

@@ -62,9 +62,10 @@ impl Spool {
         if self.trouble.is_some() {
             folder.prepare()?;
         }
+        // On a full disk, deleting comes before anything that takes room.
+        self.sweep_to(folder)?;
         // Whatever leaves a gap in the numbers must be accounted for before the rounds behind the gap are written.
         self.save_ledger(folder)?;
-        self.sweep_to(folder)?;
         while let Some((first, length)) = self.memory.first().map(|held| (held.seq, frame_bytes(held))) {
             if self.available() < length + NEW_SEGMENT {
                 // More than an empty spool holds.
@@ -73,7 +74,7 @@ impl Spool {
             }
             self.make_room(folder, length + NEW_SEGMENT)?;
             let limit = self.segment_limit();
-            if !self.segments.last().is_some_and(|segment| segment.takes(length, limit)) {
+            if !self.segments.last().is_some_and(|segment| segment.takes(first, length, limit)) {
                 self.segments.push(Segment::new(first));
             }
             let room = self.available().saturating_sub(self.used() + NEW_SEGMENT);
@@ -81,7 +82,7 @@ impl Spool {
             let mut bytes = 0;
             let fitting = self.memory.iter().take_while(|held| {
                 bytes += frame_bytes(held);
-                bytes == length || (segment.takes(bytes, limit) && bytes <= room.min(limit))
+                bytes == length || (segment.takes(held.seq, bytes, limit) && bytes <= room.min(limit))
             });
             let count = fitting.count();
             let fresh = segment.size == 0;

@@ -166,4 +166,4 @@ pub(super) const FRAME_HEADER: usize = 4 + 8 + 8 + 8 + 4 + 4 + 2 + 2 + 1 + 4;
 /// The longest payload: some thousands of targets.
 pub(super) const MOST_PAYLOAD: usize = 256 * 1024;
 /// Above what any segment can hold; a number beyond that is none of this segment's.
-const MOST_ROUNDS: u64 = 1 << 24;
+pub(super) const MOST_ROUNDS: u64 = 1 << 24;

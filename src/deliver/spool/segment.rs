@@ -6,7 +6,7 @@ use super::{
     ack::{RECORD, Record},
     count::Counters,
     folder::{Fault, Folder, Kind, Unwritten},
-    frame::{self, Content, FRAME_HEADER, Frame, Header, SEGMENT_HEADER},
+    frame::{self, Content, FRAME_HEADER, Frame, Header, MOST_ROUNDS, SEGMENT_HEADER},
     mark::{Change, Loss, Mark, Parts, Seq},
     memory::Held,
     ranges::Ranges,
@@ -268,8 +268,9 @@ impl Segment {
     }
 
     /// Where further rounds go.
-    pub(super) fn takes(&self, length: u64, limit: u64) -> bool {
-        !self.sealed && (self.size == 0 || self.size + length <= limit)
+    pub(super) fn takes(&self, seq: u64, length: u64, limit: u64) -> bool {
+        let near = seq.saturating_sub(self.first) < MOST_ROUNDS / 2;
+        !self.sealed && near && (self.size == 0 || self.size + length <= limit)
     }
 
     fn enter(&mut self, found: &Frame) {

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::moment;
+use super::lasting;
 use crate::{
     model::{
         cause::{Cause, Scope, Stage},
@@ -147,7 +147,7 @@ fn headline(first: &Conclusion<'_>, alike: &[Conclusion<'_>]) -> String {
         }
     }
     let since = alike.iter().filter_map(|conclusion| conclusion.since).min();
-    words.extend(since.map(|since| lasting(since, first.now)));
+    words.extend(since.map(|since| format!(", {}", lasting(since, first.now))));
     words.concat()
 }
 
@@ -155,17 +155,6 @@ fn headline(first: &Conclusion<'_>, alike: &[Conclusion<'_>]) -> String {
 fn since(cause: Cause, reports: &[&TargetReport]) -> Option<Timestamp> {
     let dates = |report: &&&TargetReport| cause.scope() == Scope::Across || report.cause == Some(cause);
     reports.iter().filter(dates).filter_map(|report| report.since).min()
-}
-
-/// `, since 02:58:05Z (6 min)`, with the date where the hour alone could mislead.
-fn lasting(since: Timestamp, now: Timestamp) -> String {
-    let seconds = (now.moment() - since.moment()).as_seconds_f64();
-    let whole = moment(since);
-    let shown = match whole.split_once(' ') {
-        Some((_, hour)) if seconds < 12.0 * 3_600.0 => hour,
-        Some(_) | None => whole.as_str(),
-    };
-    format!(", since {shown} ({})", figures::span(seconds))
 }
 
 /// The layer of the cause itself; for a conclusion over several, the layer on which its targets agree.

@@ -1,6 +1,9 @@
 //! What is known about the host, for the transcript.
 
-use super::{moment, transcript::field};
+use super::{
+    daemon::{delivery, now},
+    transcript::field,
+};
 use crate::{
     model::{
         host::{Agent, AgentState, HostFacts, Proxy, RegionSource, Role},
@@ -28,11 +31,7 @@ pub(super) fn write(page: &mut Page<'_>, round: &Round) {
         );
     }
     let Some(shipping) = &round.shipping else { return };
-    let mut parts = vec![shipping.state.clone()];
-    parts.extend(shipping.last_ok.map(|at| format!("last delivered {}", moment(at))));
-    parts.push(format!("{} rounds wait", shipping.spooled));
-    parts.push(format!("{} datums lost", shipping.lost));
-    field(page, 2, "metrics", &Paint::Plain.span(parts.join(", ")));
+    field(page, 2, "metrics", &Paint::Plain.span(delivery(shipping, now(round))));
     for problem in &shipping.problems {
         field(
             page,

@@ -1,6 +1,7 @@
 //! The screen of `once` and `status`: the verdict in words, a line a target, what to do, and on request the transcript.
 
 mod conclusions;
+mod daemon;
 mod host;
 mod noticed;
 mod transcript;
@@ -35,7 +36,9 @@ pub fn render(round: &Round, style: &Style, detail: Detail) -> String {
     heading(&mut page, round);
     targets(&mut page, round);
     conclusions::write(&mut page, round);
+    daemon::troubles(&mut page, round);
     noticed::write(&mut page, round);
+    daemon::failed_before(&mut page, round);
     match detail {
         Detail::Summary => {}
         Detail::Transcript => {
@@ -49,12 +52,17 @@ pub fn render(round: &Round, style: &Style, detail: Detail) -> String {
 /// The verdict in words; then where and when, which is what a ticket needs.
 fn heading(page: &mut Page<'_>, round: &Round) {
     let word = round.verdict.as_str().to_uppercase();
-    page.cells(&[
-        Paint::from(round.verdict).span(word),
-        Paint::Strong.span(counts(round)),
-        Paint::Plain.span(round.host.region.as_deref().unwrap_or("no region")),
-        Paint::Plain.span(figures::elapsed(round.elapsed_ms)),
-    ]);
+    let mut cells = vec![Paint::from(round.verdict).span(word), Paint::Strong.span(counts(round))];
+    let region = round.host.region.as_deref().unwrap_or("no region");
+    if let Some(age) = round.age_s {
+        // What is asked of a daemon is whether it still looks, and since when things are as they are.
+        cells.extend(daemon::since(round).map(|since| Paint::Plain.span(since)));
+        cells.push(Paint::Plain.span(format!("seen {} ago", figures::span(age))));
+    } else {
+        cells.push(Paint::Plain.span(region));
+        cells.push(Paint::Plain.span(figures::elapsed(round.elapsed_ms)));
+    }
+    page.cells(&cells);
 
     let host = &round.host;
     let mut place: Vec<String> =
@@ -62,12 +70,13 @@ fn heading(page: &mut Page<'_>, round: &Round) {
     if place.is_empty() {
         place.push(format!("instance unknown ({})", imds(host.imds)));
     }
-    place.push(moment(round.started_at));
-    if let Some(age) = round.age_s {
-        place.push(format!("{} ago", figures::span(age)));
+    if round.age_s.is_some() && host.availability_zone.is_none() {
+        place.push(region.to_owned());
     }
+    place.push(moment(round.started_at));
     let cells: Vec<Span> = place.into_iter().map(|words| Paint::Faint.span(words)).collect();
     page.cells(&cells);
+    daemon::heading(page, round);
 }
 
 /// Why IMDS did not name the instance.
@@ -127,6 +136,24 @@ fn moment(at: Timestamp) -> String {
         t.minute(),
         t.second()
     )
+}
+
+/// The hour, with the date where the hour alone could mislead.
+fn when(at: Timestamp, now: Timestamp) -> String {
+    let whole = moment(at);
+    match whole.split_once(' ') {
+        Some((_, hour)) if seconds(at, now).abs() < 12.0 * 3_600.0 => hour.to_owned(),
+        Some(_) | None => whole,
+    }
+}
+
+/// `since 02:58:05Z (6 min)`
+fn lasting(since: Timestamp, now: Timestamp) -> String {
+    format!("since {} ({})", when(since, now), figures::span(seconds(since, now)))
+}
+
+fn seconds(from: Timestamp, to: Timestamp) -> f64 {
+    (to.moment() - from.moment()).as_seconds_f64()
 }
 
 /// One line a target.

@@ -1,10 +1,10 @@
-//! What changes no verdict and is still worth a line: notes, the host's own problems, the delivery of metrics.
+//! What changes no verdict and is still worth a line: notes, and the host's own problems.
 
-use super::{conclusions::is_told, moment};
+use super::conclusions::is_told;
 use crate::{
     model::{
         cause::Cause,
-        round::{Round, Shipping},
+        round::Round,
         verdict::{Problem, Severity, Verdict},
     },
     render::{
@@ -81,24 +81,6 @@ fn lines(round: &Round) -> Vec<Line> {
             told.push(key);
             lines.push(Line::about(&report.target.name, problem));
         }
-    }
-    lines.extend(round.shipping.iter().flat_map(shipping));
-    if let Some(last) = &round.last_failure {
-        let names: Vec<&str> = last.targets.iter().map(|failed| failed.report.target.name.as_str()).collect();
-        lines.push(Line::new("last failure", format!("{}, {}", moment(last.started_at), names.join(", "))));
-    }
-    lines
-}
-
-/// Delivery that works is no news.
-fn shipping(shipping: &Shipping) -> Vec<Line> {
-    let mut lines: Vec<Line> = shipping.problems.iter().map(|problem| Line::about("metrics", problem)).collect();
-    if shipping.spooled > 0 {
-        let oldest = shipping.oldest.map(|oldest| format!(", the oldest of {}", moment(oldest))).unwrap_or_default();
-        lines.push(Line::new("metrics", format!("{} rounds wait for delivery{oldest}", shipping.spooled)));
-    }
-    if shipping.lost > 0 {
-        lines.push(Line::new("metrics", format!("{} datums lost", shipping.lost)));
     }
     lines
 }

@@ -88,6 +88,10 @@ impl Queue {
                 state.writing = true;
                 return Next::Record(record);
             }
+            if state.records.capacity() > USUAL_RECORDS {
+                // The memory of a burst, or of a stall that is over.
+                state.records.shrink_to(USUAL_RECORDS);
+            }
             if state.untold > 0 {
                 return Next::Lost(std::mem::take(&mut state.untold));
             }
@@ -161,9 +165,11 @@ impl Queue {
 }
 
 /// A round at debug level writes some dozen; this is many rounds.
-const MOST_RECORDS: usize = 4096;
+const MOST_RECORDS: usize = 8192;
 /// Counts where records are long.
-const MOST_BYTES: usize = 1024 * 1024;
+const MOST_BYTES: usize = 2 * 1024 * 1024;
+/// Room that is kept while nothing waits.
+const USUAL_RECORDS: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -216,7 +222,7 @@ mod tests {
         queue.failed(1, 0);
         assert_eq!((queue.lost(), queue.finish(Instant::now())), (4, 0), "nothing counts twice");
         assert!(matches!(queue.next(), Next::Nothing));
-        assert!(!queue.pause(Duration::from_secs(3600)));
+        assert!(!queue.pause(Duration::from_hours(1)));
     }
 
     #[test]
@@ -236,7 +242,7 @@ mod tests {
                 }
             }
         });
-        assert_eq!(queue.finish(Instant::now() + Duration::from_secs(60)), 0);
+        assert_eq!(queue.finish(Instant::now() + Duration::from_mins(1)), 0);
         assert_eq!((thread.join().expect("ends"), queue.lost()), (100, 0));
     }
 

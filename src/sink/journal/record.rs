@@ -107,7 +107,7 @@ const PER_FIELD: usize = 40;
 const PER_RECORD: usize = 120;
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::{
         fmt::Write,
         sync::{Arc, Mutex},
@@ -143,7 +143,7 @@ mod tests {
     }
 
     /// The record of the one event that `log` makes.
-    fn made(log: impl FnOnce()) -> Record {
+    pub(in crate::sink::journal) fn made(log: impl FnOnce()) -> Record {
         struct Keep(Arc<Mutex<Option<Record>>>);
         impl<S: tracing::Subscriber> Layer<S> for Keep {
             fn on_event(&self, event: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {

@@ -1,7 +1,7 @@
 //! The thread that writes: it alone waits for journald, and for whoever reads stderr.
 
 use std::{
-    fmt,
+    fmt::{self, Write as _},
     io::{self, ErrorKind, Write},
     sync::Arc,
     time::Duration,
@@ -51,7 +51,7 @@ impl Writer {
                         // It has losses of its own to tell.
                         self.write_lost(std::mem::take(&mut record.lost_before));
                     }
-                    if !self.write(&Line::of(&record)) {
+                    if !self.write(&Written::of(&record)) {
                         self.queue.failed(1, record.lost_before);
                     }
                 }
@@ -62,12 +62,12 @@ impl Writer {
     }
 
     fn write_lost(&mut self, count: u64) {
-        if !self.write(&Line::lost(count)) {
+        if !self.write(&Written::lost(count)) {
             self.queue.failed(0, count);
         }
     }
 
-    fn write(&mut self, line: &Line) -> bool {
+    fn write(&mut self, line: &Written) -> bool {
         match self.way {
             Way::Text => line.to_stderr(),
             Way::Journal => self.send(line),
@@ -80,7 +80,7 @@ impl Writer {
 
     /// Sends the line, however long journald is away: the queue bounds what waits meanwhile. Any other trouble is given some
     /// tries.
-    fn send(&mut self, line: &Line) -> bool {
+    fn send(&mut self, line: &Written) -> bool {
         let (mut tries, mut pause) = (0, FIRST_PAUSE);
         loop {
             let Err(error) = self.try_send(line) else {
@@ -103,7 +103,7 @@ impl Writer {
         }
     }
 
-    fn try_send(&mut self, line: &Line) -> io::Result<()> {
+    fn try_send(&mut self, line: &Written) -> io::Result<()> {
         let journal = match self.journal.take() {
             Some(journal) => journal,
             None => JournalLog::empty()?.with_syslog_identifier(IDENTIFIER.to_owned()),
@@ -135,7 +135,7 @@ impl Writer {
 }
 
 /// One record, made safe for both ways.
-struct Line {
+struct Written {
     at: Timestamp,
     level: Level,
     target: &'static str,
@@ -146,7 +146,7 @@ struct Line {
     fields: Vec<(String, String)>,
 }
 
-impl Line {
+impl Written {
     fn of(record: &Record) -> Self {
         let metadata = record.metadata;
         // A library's file has the path that it had on the machine that built it.
@@ -167,12 +167,13 @@ impl Line {
                 line.fields.push(((*name).to_owned(), value));
             } else {
                 // Not a field that the documentation names: whoever reads the text wants it there.
-                line.message.push_str(&format!(" {name}={value}"));
+                let _ = write!(line.message, " {name}={value}");
                 line.fields.push((format!("{PREFIX}{name}"), value));
             }
         }
         if record.lost_before > 0 {
-            line.message.push_str(&format!(" ({} log records before this one were lost)", record.lost_before));
+            let lost = record.lost_before;
+            let _ = write!(line.message, " ({lost} log records before this one were lost)");
             line.fields.push((LOST.to_owned(), record.lost_before.to_string()));
         }
         line.stamp()
@@ -220,7 +221,7 @@ impl Line {
 }
 
 /// As a person reads it: one line, no fields.
-impl fmt::Display for Line {
+impl fmt::Display for Written {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let level = match self.level {
             Level::ERROR => "error",
@@ -233,7 +234,7 @@ impl fmt::Display for Line {
     }
 }
 
-impl Source for Line {
+impl Source for Written {
     fn visit<'kvs>(&'kvs self, visitor: &mut dyn VisitSource<'kvs>) -> Result<(), kv::Error> {
         for (name, value) in &self.fields {
             visitor.visit_pair(Key::from_str(name), Value::from(value.as_str()))?;
@@ -273,7 +274,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
-    use super::{Line, safe};
+    use super::{LOST, Written, safe};
+    use crate::sink::journal::record::tests::made;
 
     #[test]
     fn nothing_in_a_value_can_act_on_a_terminal() {
@@ -283,10 +285,20 @@ mod tests {
 
     #[test]
     fn a_line_for_people_is_one_line() {
-        let mut line = Line::lost(3);
+        let mut line = Written::lost(3);
         line.message = "one\ntwo".to_owned();
         let text = line.to_string();
         let (at, rest) = text.split_once(' ').expect("a time and the rest");
         assert_eq!((at.len(), rest), ("2026-11-21T03:04:05.678Z".len(), "warning: one two"));
+    }
+
+    #[test]
+    fn a_record_tells_what_was_lost_before_it() {
+        let mut record = made(|| tracing::info!(vpce_target = "kms", "kms recovered"));
+        assert!(Written::of(&record).fields.iter().all(|(name, _)| name != LOST));
+        record.lost_before = 3;
+        let written = Written::of(&record);
+        assert_eq!(written.message, "kms recovered (3 log records before this one were lost)");
+        assert!(written.fields.contains(&(LOST.to_owned(), "3".to_owned())), "{:?}", written.fields);
     }
 }

@@ -1,0 +1,209 @@
+//! What is told of the delivery: in the report, in the samples, and in the log once for each change.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{client::Cost, fault::Trouble, parcel::Timing, spool::Tally, store::Summary};
+use crate::{
+    metric,
+    model::{cause::Cause, round::Shipping, units::Timestamp, verdict::Problem},
+};
+
+/// The delivery's state.
+#[derive(Debug, Default)]
+pub(super) struct Board {
+    last_ok: Option<Timestamp>,
+    trouble: Option<Trouble>,
+    outage: Option<Outage>,
+    /// Datums that were delivered, and those of them that were late.
+    delivered: u64,
+    late: u64,
+    /// Datums that CloudWatch does not take, of rounds that it took otherwise.
+    poison: u64,
+    /// Datums that were late and that samples were told of.
+    told: u64,
+    /// Requests that were made.
+    requests: u64,
+    bytes: (u64, u64),
+    ready: bool,
+}
+
+/// A time in which nothing was delivered, until all that waited is.
+#[derive(Debug)]
+struct Outage {
+    cause: Cause,
+    since: Instant,
+    /// Rounds delivered since it was over, and datums lost before it began.
+    late_rounds: u64,
+    lost_before: u64,
+    over: bool,
+}
+
+/// Numbers of the delivery since it began. Always `produced = delivered + waiting + lost`, in datums.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// Rounds and datums that were handed over, or were found in the spool.
+    pub produced: Tally,
+    /// Those that CloudWatch has confirmed.
+    pub delivered: Tally,
+    /// Those that wait.
+    pub waiting: Tally,
+    /// Those that will never be delivered.
+    pub lost: Tally,
+    /// Datums of `delivered` that were late.
+    pub late: u64,
+    /// Requests made.
+    pub requests: u64,
+    /// Bytes written and read above TLS, in these requests.
+    pub bytes: (u64, u64),
+}
+
+impl Board {
+    /// There is a region: deliveries may begin.
+    pub(super) const fn ready(&mut self) {
+        self.ready = true;
+    }
+
+    /// Requests were made.
+    pub(super) fn asked(&mut self, cost: Cost) {
+        self.requests += u64::from(cost.requests);
+        self.bytes = (self.bytes.0 + cost.bytes.0, self.bytes.1 + cost.bytes.1);
+    }
+
+    /// CloudWatch took `datums`, `late` of them late.
+    pub(super) fn delivered(&mut self, datums: usize, late: usize, now: Timestamp, waiting: u64) {
+        self.last_ok = Some(now);
+        self.trouble = None;
+        self.delivered += datums as u64;
+        self.late += late as u64;
+        if let Some(outage) = self.outage.as_mut().filter(|outage| !outage.over) {
+            outage.over = true;
+            tracing::info!(
+                vpce_cause = outage.cause.as_str(),
+                waiting,
+                "CloudWatch takes data again after {} s; {waiting} rounds wait and follow",
+                outage.since.elapsed().as_secs()
+            );
+        }
+    }
+
+    /// So many rounds are done for good.
+    pub(super) fn settled(&mut self, rounds: usize, timing: Timing) {
+        if let (Some(outage), Timing::Late) = (self.outage.as_mut().filter(|outage| outage.over), timing) {
+            outage.late_rounds += rounds as u64;
+        }
+    }
+
+    /// Nothing that is late waits any more.
+    pub(super) fn caught_up(&mut self, summary: &Summary) {
+        let lost = self.lost(summary).datums;
+        if let Some(outage) = self.outage.take_if(|outage| outage.over) {
+            let (late, lost) = (outage.late_rounds, lost.saturating_sub(outage.lost_before));
+            tracing::info!(
+                vpce_cause = outage.cause.as_str(),
+                vpce_lost = lost,
+                late,
+                "all that waited for CloudWatch is delivered: {late} rounds late, {lost} datums lost"
+            );
+        }
+    }
+
+    /// A request failed.
+    pub(super) fn failed(&mut self, trouble: &Trouble, retry_in: Duration, summary: &Summary) {
+        let lost_before = self.lost(summary).datums;
+        let known = self.trouble.as_ref().is_some_and(|known| known.cause == trouble.cause);
+        let seconds = retry_in.as_secs();
+        if known {
+            tracing::debug!(vpce_cause = trouble.cause.as_str(), retry_s = seconds, "{}", trouble.summary);
+        } else {
+            tracing::warn!(
+                vpce_cause = trouble.cause.as_str(),
+                vpce_address = trouble.address.map(tracing::field::display),
+                "metrics are not delivered, and wait: {}",
+                trouble.summary
+            );
+        }
+        let begun = || Outage { cause: trouble.cause, since: Instant::now(), late_rounds: 0, lost_before, over: false };
+        let outage = self.outage.get_or_insert_with(begun);
+        outage.over = false;
+        outage.cause = trouble.cause;
+        self.trouble = Some(trouble.clone());
+    }
+
+    /// A datum is not taken.
+    pub(super) fn poisoned(&mut self, datum: &metric::Datum, trouble: &Trouble) {
+        self.poison += 1;
+        let dimensions: Vec<String> = datum.dimensions.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        tracing::warn!(
+            vpce_cause = trouble.cause.as_str(),
+            vpce_lost = 1,
+            "a datum is dropped: {} {{{}}} of {}: {}",
+            datum.metric.as_str(),
+            dimensions.join(", "),
+            datum.at,
+            trouble.summary
+        );
+    }
+
+    /// What the next sample tells: datums delivered late since the last time this was asked, and those that were lost and
+    /// that no sample has told of.
+    pub(super) fn counters(&mut self, summary: &Summary) -> metric::Counters {
+        let short = |datums: u64| u32::try_from(datums).unwrap_or(u32::MAX);
+        let late = self.late.saturating_sub(std::mem::replace(&mut self.told, self.late));
+        metric::Counters { delivered_late: short(late), lost: short(summary.unreported) }
+    }
+
+    /// Numbers since the start.
+    pub(super) fn totals(&self, summary: &Summary) -> Totals {
+        let counters = &summary.counters;
+        Totals {
+            produced: counters.found + counters.appended + summary.overflown,
+            delivered: Tally {
+                rounds: counters.settled.rounds,
+                datums: counters.settled.datums.saturating_sub(self.poison),
+            },
+            waiting: summary.waiting,
+            lost: self.lost(summary),
+            late: self.late,
+            requests: self.requests,
+            bytes: self.bytes,
+        }
+    }
+
+    /// The report's part.
+    pub(super) fn shipping(&self, summary: &Summary) -> Shipping {
+        let state = match (&self.trouble, self.ready, self.last_ok) {
+            (Some(_), ..) => "failing",
+            (None, false, _) => "waiting for the region",
+            (None, true, None) => "idle",
+            (None, true, Some(_)) if self.outage.is_some() => "catching up",
+            (None, true, Some(_)) => "ok",
+        };
+        Shipping {
+            state: state.to_owned(),
+            last_ok: self.last_ok,
+            spooled: summary.waiting.rounds,
+            oldest: summary.oldest,
+            lost: self.lost(summary).datums,
+            problems: self.trouble.iter().map(Trouble::problem).chain(of_spool(summary)).collect(),
+        }
+    }
+
+    fn lost(&self, summary: &Summary) -> Tally {
+        summary.counters.lost() + summary.overflown + Tally { rounds: 0, datums: self.poison }
+    }
+}
+
+/// What is wrong with the spool.
+fn of_spool(summary: &Summary) -> impl Iterator<Item = Problem> {
+    let degraded = summary.degraded.as_ref().map(|reason| {
+        Trouble::new(Cause::SpoolDegraded, format!("what waits is kept in memory only: {reason}")).problem()
+    });
+    let full = summary.full.then(|| {
+        let dropped = summary.counters.evicted.rounds;
+        Trouble::new(Cause::SpoolFull, format!("the spool is full: {dropped} rounds were dropped, the oldest first"))
+            .problem()
+    });
+    degraded.into_iter().chain(full)
+}

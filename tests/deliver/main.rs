@@ -1,0 +1,194 @@
+//! The delivery against a CloudWatch on real sockets that fails in every way: nothing is lost, nothing goes twice that
+//! need not, and each failure has its own name.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    reason = "figures for whoever asks with --nocapture; small numbers"
+)]
+
+mod bed;
+mod cbor;
+mod fake;
+mod faults;
+mod way;
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use vpce_probe::{
+    deliver::{Receipt, publish_once},
+    model::sample::Condition,
+};
+
+use self::{
+    bed::{all_delivered, balance, beside, datums, dialer, sample, settings, start, surroundings, until},
+    fake::{Fake, Mode},
+};
+
+const NOW: Duration = Duration::ZERO;
+
+#[tokio::test]
+async fn a_flush_takes_what_is_fresh_in_one_request() {
+    let fake = Fake::start().await;
+    let delivery = beside(&fake);
+    assert_eq!(delivery.shipping().state, "waiting for the region".to_owned());
+    for age in [900, 600, 300] {
+        delivery.submit(sample(Duration::from_millis(age), Condition::Healthy));
+    }
+    all_delivered(&delivery, &fake, 3, 1).await;
+    let requests = fake.requests();
+    let [request] = requests.as_slice() else { panic!("{} requests", requests.len()) };
+    assert_eq!(fake.connections(), 1);
+    let header = |name: &str| request.headers.get(name).map(String::as_str);
+    assert_eq!(header("connection"), Some("close"));
+    assert_eq!(header("expect"), None);
+    assert_eq!(header("amz-sdk-request"), Some("attempt=1; max=1"), "the SDK's own retries are off");
+    assert_eq!(header("host"), Some(fake.address.to_string().as_str()));
+    assert!(
+        header("user-agent").is_some_and(|agent| agent.contains("vpce-probe"))
+            || header("x-amz-user-agent").is_some_and(|agent| agent.contains("vpce-probe"))
+    );
+    assert!(header("authorization").is_some_and(|words| words.contains("/eu-west-1/monitoring/aws4_request")));
+    let totals = delivery.totals();
+    assert_eq!((totals.requests, totals.late, totals.bytes.0), (1, 0, request.bytes as u64));
+    println!(
+        "a flush of 3 rounds, {} datums: {} bytes of body, {} sent",
+        request.datums.len(),
+        request.body,
+        request.bytes
+    );
+    let shipping = delivery.shipping();
+    assert_eq!((shipping.state.as_str(), shipping.spooled, shipping.lost), ("ok", 0, 0));
+    assert!(shipping.last_ok.is_some() && shipping.problems.is_empty());
+}
+
+#[tokio::test]
+async fn what_is_urgent_does_not_wait_for_the_flush() {
+    let fake = Fake::start().await;
+    let mut settings = settings(&format!("http://{}", fake.address));
+    settings.metrics.flush_interval = Duration::from_mins(50);
+    let delivery = start(settings);
+    let begun = Instant::now();
+    delivery.submit(sample(NOW, Condition::Sick));
+    until("the urgent part", || !fake.stored().is_empty()).await;
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    let names: Vec<String> = fake.stored().keys().map(|(metric, ..)| metric.clone()).collect();
+    assert!(names.iter().all(|name| name == "Problems" || name == "InstanceHealthy"), "{names:?}");
+    assert!(names.iter().any(|name| name == "InstanceHealthy"));
+    until("the rest waits", || delivery.totals().delivered.datums == names.len() as u64).await;
+    assert_eq!(delivery.totals().waiting.rounds, 1);
+    balance(&delivery);
+    // What is fresh goes with the end, whatever the schedule says.
+    let left = delivery.stop(Instant::now() + Duration::from_secs(3)).await;
+    assert_eq!(left, 0);
+    assert!(fake.stored().keys().any(|(metric, ..)| metric == "Healthy"));
+    assert_eq!(fake.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn nothing_is_asked_before_the_region_is_known() {
+    let fake = Fake::start().await;
+    let settings = settings(&format!("http://{}", fake.address));
+    let mut around = surroundings(Vec::new());
+    around.region = None;
+    let disk = vpce_probe::disk::Disk::start().expect("a thread");
+    let delivery = vpce_probe::deliver::Delivery::start(settings, dialer(true, None), disk, around);
+    delivery.submit(sample(NOW, Condition::Sick));
+    until("it is in the spool", || delivery.totals().waiting.rounds == 1).await;
+    delivery.surroundings(surroundings(Vec::new()));
+    all_delivered(&delivery, &fake, 1, 1).await;
+}
+
+#[tokio::test]
+async fn an_end_keeps_its_time_and_what_is_left() {
+    let fake = Fake::start().await;
+    fake.always(Mode::Hang);
+    let mut settings = settings(&format!("http://{}", fake.address));
+    settings.metrics.flush_interval = Duration::from_mins(50);
+    let delivery = start(settings);
+    delivery.submit(sample(NOW, Condition::Sick));
+    until("it hangs", || fake.requests().len() == 1).await;
+    let begun = Instant::now();
+    let left = delivery.stop(begun + Duration::from_secs(1)).await;
+    assert_eq!(left, 1);
+    assert!(begun.elapsed() < Duration::from_millis(1_500), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn rounds_of_an_impossible_time_are_not_sent() {
+    let fake = Fake::start().await;
+    let delivery = beside(&fake);
+    let days = |days: u64| Duration::from_hours(days * 24);
+    let old = sample(days(15), Condition::Healthy);
+    let lost = datums(&old, &settings(""));
+    delivery.submit(old);
+    delivery.submit(sample(days(13), Condition::Healthy));
+    delivery.submit(sample(NOW, Condition::Healthy));
+    let mut future = sample(NOW, Condition::Healthy);
+    future.tick = vpce_probe::model::units::Timestamp::from_unix_millis(future.tick.unix_millis() + 3 * 3_600_000)
+        .expect("a moment");
+    delivery.submit(future);
+    until("all is decided", || {
+        let totals = delivery.totals();
+        totals.produced.rounds == 4 && totals.waiting.rounds == 1
+    })
+    .await;
+    balance(&delivery);
+    let totals = delivery.totals();
+    assert_eq!((totals.lost.rounds, totals.lost.datums), (1, lost), "too old");
+    assert_eq!((totals.delivered.rounds, totals.waiting.rounds), (2, 1), "the one that is ahead waits for its time");
+    // The next sample carries the loss, once.
+    let counters = delivery.counters();
+    assert_eq!(u64::from(counters.lost), lost);
+    assert_eq!(u64::from(counters.delivered_late), lost, "the one of 13 days ago");
+    let mut next = sample(NOW, Condition::Healthy);
+    (next.lost, next.delivered_late) = (counters.lost, counters.delivered_late);
+    delivery.submit(next);
+    assert_eq!(delivery.counters(), vpce_probe::metric::Counters::default());
+    until("it is delivered", || delivery.totals().delivered.rounds == 3).await;
+    assert_eq!(delivery.counters(), vpce_probe::metric::Counters::default());
+}
+
+#[tokio::test]
+async fn a_restart_goes_on_where_it_was() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let fake = Fake::start().await;
+    let mut settings = settings(&format!("http://{}", fake.address));
+    settings.spool = Some(folder.path().join("spool"));
+    // The first request's answer is lost; nothing is answered afterwards.
+    fake.next([Mode::LostReply]);
+    fake.always_then(Mode::Error(503, "ServiceUnavailable", "later"));
+    let delivery = start(settings.clone());
+    delivery.submit(sample(Duration::from_millis(400), Condition::Sick));
+    until("an answer is lost", || !fake.stored().is_empty()).await;
+    until("another request is refused", || fake.requests().len() >= 2).await;
+    delivery.submit(sample(Duration::from_millis(200), Condition::Healthy));
+    until("both are in the spool", || delivery.totals().waiting.rounds == 2).await;
+    balance(&delivery);
+    drop(delivery);
+    fake.always(Mode::Ok);
+    let delivery = start(settings);
+    delivery.submit(sample(NOW, Condition::Healthy));
+    all_delivered(&delivery, &fake, 3, 2).await;
+    let twice = fake.stored().into_iter().filter(|(_, times)| *times == 2).count();
+    let lost = fake.requests()[0].datums.len();
+    assert_eq!(twice, lost, "what was in doubt, and nothing else");
+}
+
+#[tokio::test]
+async fn once_says_what_it_delivered_or_why_not() {
+    let fake = Fake::start().await;
+    let settings = settings(&format!("http://{}", fake.address));
+    let sample = sample(NOW, Condition::Healthy);
+    let by = || Instant::now() + Duration::from_secs(5);
+    let once = async || publish_once(&settings, dialer(true, None), surroundings(Vec::new()), &sample, by()).await;
+    let Receipt { datums: taken, requests, bytes } = once().await.expect("delivered");
+    assert_eq!((taken as u64, requests), (datums(&sample, &settings), 1));
+    assert_eq!(bytes.0, fake.requests()[0].bytes as u64);
+    fake.always(Mode::Error(500, "InternalServiceFault", "sorry"));
+    let problem = once().await.expect_err("refused");
+    assert_eq!(problem.cause.as_str(), "publish-failing");
+    assert_eq!(fake.requests().len(), 2, "no second attempt");
+}
