@@ -153,7 +153,7 @@ impl Spool {
         }
         let lost = self.counters.lost();
         if lost != Tally::default() {
-            tracing::warn!(
+            tracing::debug!(
                 rounds = lost.rounds,
                 datums = lost.datums,
                 "the disk did not keep all of the spool: these rounds are lost",
