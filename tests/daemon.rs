@@ -4,9 +4,12 @@
 //! Needs root and the tools that `tests/lab/setup` installs; without them these tests fail, they never skip.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
+
+use vpce_probe::model::cause::{Cause, Scope};
 
 /// Each scene's books must close: what was due has arrived, is still there, or is counted as lost.
 #[test]
@@ -36,6 +39,19 @@ fn a_daemon_that_drops_its_batch_is_found_out() {
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(said.contains("not within 60 s: all rounds at CloudWatch"), "it failed for another reason: {said}");
+}
+
+#[test]
+fn every_cause_of_undelivered_metrics_is_played() {
+    let read = |path: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect(path);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/deliver");
+    let files = fs::read_dir(folder).expect("tests/deliver").map(|entry| entry.expect("an entry").path());
+    let played: String = files.map(|path| fs::read_to_string(path).expect("a text")).collect::<String>()
+        + &read("tests/cloud/cloudkit/scenes.py");
+    for cause in Cause::ALL.iter().filter(|cause| cause.scope() == Scope::Shipping) {
+        let names = [cause.as_str().to_owned(), format!("Cause::{cause:?}")];
+        assert!(names.iter().any(|name| played.contains(name)), "no scene and no test of the delivery plays {cause}");
+    }
 }
 
 fn cloud(arguments: &[&str]) -> Output {

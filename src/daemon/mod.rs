@@ -114,7 +114,8 @@ fn locks(config: &Config, environment: &BTreeMap<String, String>) -> Result<Vec<
     let runtime = (config.runtime_dir(environment), "vpce-probe status will show nothing", "runtime_dir");
     let state = (config.state_dir(environment), "what cannot be delivered at once is lost with a restart", "state_dir");
     let mut taken = Vec::new();
-    for (folder, loss, key) in iter::once(runtime).chain(config.cloudwatch.enabled.then_some(state)) {
+    let shared = runtime.0 == state.0;
+    for (folder, loss, key) in iter::once(runtime).chain(Some(state).filter(|_| config.cloudwatch.enabled && !shared)) {
         match fs::create_dir_all(&folder).map_err(|error| error.to_string()).and_then(|()| lock(&folder)) {
             Ok(Ok(lock)) => taken.push(lock),
             Ok(Err(held)) => return Err(held),
