@@ -123,6 +123,8 @@ impl Courier {
         let Some(stock) = self.stock().await else {
             return Step::Wait(Some(Instant::now() + STALLED));
         };
+        let mood = self.store.summary().mood;
+        self.agenda.heed(mood, Instant::now());
         // All that was due is sent, be it in several requests, or nothing was.
         self.flush.due &= stock.flush;
         if !(stock.backlog || stock.doubtful || self.parcel.is_some()) {
@@ -237,7 +239,10 @@ impl Courier {
 
     async fn failed(&mut self, parcel: Parcel, trouble: &Trouble) {
         let now = Instant::now();
-        self.agenda.failed(trouble, now);
+        self.agenda.failed(trouble.setback(), now);
+        if trouble.arrival == Arrival::InDoubt {
+            self.agenda.doubt();
+        }
         let wait = self.agenda.not_before().map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
         let summary = self.store.summary();
         self.board().failed(trouble, wait, &summary);
@@ -247,7 +252,7 @@ impl Courier {
     /// Puts a parcel aside whose request was not answered well: the spool has it still, unless it was begun.
     async fn leave(&mut self, mut parcel: Parcel, trouble: &Trouble) {
         match trouble.arrival {
-            Arrival::No => {}
+            Arrival::No | Arrival::Refused => {}
             Arrival::InDoubt if parcel.is_begun() => parcel.doubt(),
             Arrival::InDoubt => {
                 let _stalled = self.store.doubt(parcel.rounds.clone()).await;

@@ -1,6 +1,6 @@
 //! Carries samples to CloudWatch: they wait in the spool until CloudWatch has confirmed them, however long that takes.
 
-mod agenda;
+pub mod agenda;
 mod board;
 mod client;
 mod connector;
