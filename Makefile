@@ -64,6 +64,7 @@ fuzz:
 soak: setup release fuzz
 	$(CARGO) build --locked --release --examples
 	bash -o pipefail -c 'docs/soak.sh target/release/vpce-probe 2>&1 | tee docs/soak.log'
+	tests/cloud/cloud soak --bin target/release/vpce-probe
 
 clean:
 	$(CARGO) clean
