@@ -12,7 +12,7 @@ mod words;
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    fs, io, iter,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -90,14 +90,13 @@ struct Daemon {
     hangup: Signal,
     notifier: Notifier,
     /// Held for as long as the daemon lives.
-    _lock: Option<Lock>,
+    _locks: Vec<Lock>,
 }
 
 fn start(settings: Settings, environment: &BTreeMap<String, String>) -> Result<Daemon, Ended> {
     let failed = |what: &str, error: &dyn std::fmt::Display| Ended::Failed(format!("{what}: {error}"));
     reload::carried_out(&settings).map_err(Ended::BadConfig)?;
-    let runtime_dir = settings.config.runtime_dir(environment);
-    let lock = lock(&runtime_dir)?;
+    let locks = locks(&settings.config, environment)?;
     let deaf = |error| failed("cannot listen to signals", &error);
     let stop = Stop::listen().map_err(deaf)?;
     let hangup = signal(SignalKind::hangup()).map_err(deaf)?;
@@ -106,25 +105,35 @@ fn start(settings: Settings, environment: &BTreeMap<String, String>) -> Result<D
         ProbeError::ExtraAuthorities(said) => Ended::BadConfig(format!("extra_ca_file cannot be used: {said}")),
         ProbeError::TrustStore(_) => Ended::Failed(error.to_string()),
     })?;
-    Ok(Daemon { rounds, stop, hangup, notifier: Notifier::from_environment(environment), _lock: lock })
+    Ok(Daemon { rounds, stop, hangup, notifier: Notifier::from_environment(environment), _locks: locks })
 }
 
-/// The lock of the folder of `last.json`. Where that folder cannot be had, nothing is written there, and nothing is
-/// there to be fought over.
-fn lock(folder: &Path) -> Result<Option<Lock>, Ended> {
-    let unwritable = |said: String| {
-        let help = "vpce-probe status will show nothing (set runtime_dir, or let systemd make it)";
-        let entry = Entry::new(Event::StateUnwritable, format!("cannot write in {}: {help}", folder.display()));
-        say(&entry.with(Field::File, folder.display()).with(Field::Error, said));
-        Ok(None)
-    };
-    if let Err(error) = fs::create_dir_all(folder) {
-        return unwritable(error.to_string());
+/// The locks of the folder of `last.json` and of the spool's. Where a folder cannot be had, nothing is written there, and
+/// nothing is there to be fought over.
+fn locks(config: &Config, environment: &BTreeMap<String, String>) -> Result<Vec<Lock>, Ended> {
+    let runtime = (config.runtime_dir(environment), "vpce-probe status will show nothing", "runtime_dir");
+    let state = (config.state_dir(environment), "what cannot be delivered at once is lost with a restart", "state_dir");
+    let mut taken = Vec::new();
+    let shared = runtime.0 == state.0;
+    for (folder, loss, key) in iter::once(runtime).chain(Some(state).filter(|_| config.cloudwatch.enabled && !shared)) {
+        match fs::create_dir_all(&folder).map_err(|error| error.to_string()).and_then(|()| lock(&folder)) {
+            Ok(Ok(lock)) => taken.push(lock),
+            Ok(Err(held)) => return Err(held),
+            Err(error) => {
+                let at = folder.display();
+                let words = format!("cannot write in {at}: {loss} (set {key}, or let systemd make the folder)");
+                say(&Entry::new(Event::StateUnwritable, words).with(Field::File, at).with(Field::Error, error));
+            }
+        }
     }
+    Ok(taken)
+}
+
+fn lock(folder: &Path) -> Result<Result<Lock, Ended>, String> {
     match Lock::take(folder) {
-        Ok(lock) => Ok(Some(lock)),
-        Err(NoLock::Held { pid }) => Err(Ended::Occupied(pid)),
-        Err(error @ NoLock::Io { .. }) => unwritable(error.to_string()),
+        Ok(lock) => Ok(Ok(lock)),
+        Err(NoLock::Held { pid }) => Ok(Err(Ended::Occupied(pid))),
+        Err(error @ NoLock::Io { .. }) => Err(error.to_string()),
     }
 }
 

@@ -141,6 +141,9 @@ impl Rounds {
     pub(super) async fn round(&mut self) -> Told {
         let start = Instant::now();
         let reading = self.clock.read();
+        if let Some(step) = self.clock.step() {
+            self.history.clock_was_set(step);
+        }
         let begun = self.timetable.begin(start, reading);
         if begun.missed > 0 {
             let words = "rounds were not made: the one before took too long, the machine slept, or its clock was set";
@@ -196,7 +199,7 @@ impl Rounds {
         let news = self.history.observe(&mut round);
         self.timetable.recheck(&news, begun.reason, self.settings.config.round_deadline);
         if let Some(delivery) = &self.delivery {
-            delivery.surroundings(surroundings(&round, &plan, reading.error_s));
+            delivery.surroundings(surroundings(&round, &plan, reading.correction_s()));
             if let Some(tick) = begun.stands_for {
                 let condition = self.tail.follow(round.verdict, tick);
                 delivery.submit(metric::sample(&round, tick, condition, delivery.counters()));

@@ -186,6 +186,7 @@ class Daemon:
         self.stage, self.state = stage, stage.state
         self.child, self.lives, self.env = None, [], {}
         self.notes = []
+        self.arguments, self.become = [], _become_without_journal
         self._log = self.state / "daemon.log"
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(str(self.state / "notify"))
@@ -202,13 +203,13 @@ class Daemon:
 
     def spawn(self):
         """One more process of it, which nobody waits for."""
-        command = [hostview.PROBE, "run", "--config", f"{self.state}/config.toml"]
+        command = [hostview.PROBE, "run", "--config", f"{self.state}/config.toml", *self.arguments]
         env = {"NOTIFY_SOCKET": f"{self.state}/notify", "WATCHDOG_USEC": "180000000", "STANDIN_VENV": sys.prefix}
         env |= self.env
         env |= {key: os.environ[key] for key in ("STANDIN",) if key in os.environ}
         log = open(self._log, "a")
         # Its journal is this log, also on a machine that has journald.
-        become = functools.partial(_become_without_journal, self.stage)
+        become = functools.partial(self.become, self.stage)
         quiet = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
         return subprocess.Popen(command, env=self.stage._environment(env), preexec_fn=become, start_new_session=True, **quiet)
 
@@ -224,13 +225,13 @@ class Daemon:
 
     def stop(self, number=signal.SIGTERM):
         """Ends it; returns its exit code and how long that took."""
-        began = time.monotonic()
+        # What is measured ends here; what follows is delivery.
+        self.lives[-1][1], began = time.time(), time.monotonic()
         self.send(number)
         try:
             code = self.child.wait(ENDS_SECONDS)
         except subprocess.TimeoutExpired:
             raise SceneFailed(f"still there {ENDS_SECONDS} s after signal {number}") from None
-        self.lives[-1][1] = time.time()
         return code, time.monotonic() - began
 
     def last(self):

@@ -312,8 +312,7 @@ def terminated(stage):
     code, seconds = daemon.stop()
     _same("exit code", code, 0)
     for word in ("READY=1", "STATUS=", "WATCHDOG=1", "WATCHDOG_USEC=", "STOPPING=1"):
-        if not daemon.told(word):
-            raise SceneFailed(f"{word} was never sent: {daemon.notes}")
+        until(lambda: daemon.told(word), 2, word)
     if seconds > 4:
         raise SceneFailed(f"took {seconds:.1f} s to stop")
     return _close_books(stage, 0, f"stopped in {seconds:.1f} s")
