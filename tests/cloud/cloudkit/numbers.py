@@ -59,7 +59,7 @@ def run(options):
         print(f"cloud: {program} is missing: cargo build --release --example handshakes")
         return 2
     prefix = f"n{os.getpid()}x"
-    tasks = [(name, f"{prefix}{number}") for number, name in enumerate(STAGES)]
+    tasks = [(name, f"{prefix}{number}") for number, name in enumerate(options.names or STAGES)]
     broken = []
     for (name, _), found in children.each(tasks, len(tasks), lambda task: _play(*task, options, program)):
         lines, too_much = found or ([], ["its process ended without a result"])
