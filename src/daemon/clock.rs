@@ -1,10 +1,11 @@
 //! What time it is, by AWS's clock where this host's is known to be wrong.
 //!
-//! The `Date` of an AWS answer fixes AWS's time to the monotonic clock. From then on a step of the wall clock, however far,
+//! The `Date` of an AWS answer fixes AWS's time to a clock that nobody sets. From then on a step of the wall clock, however far,
 //! changes neither the ticks nor the moments under which metrics are stored.
 
 use std::time::Duration;
 
+use rustix::time::{ClockId, clock_gettime};
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
@@ -19,8 +20,7 @@ pub fn clock_error(round: &Round) -> Option<f64> {
 /// Both clocks, and what is known of the difference to AWS's.
 #[derive(Debug)]
 pub(super) struct Clock {
-    origin: Instant,
-    /// AWS's time at `origin`.
+    /// AWS's time when this host was started, by the clock that counts sleep as well.
     aws: Option<OffsetDateTime>,
 }
 
@@ -46,26 +46,38 @@ impl Reading {
 impl Clock {
     /// Nothing is known yet.
     pub(super) fn new() -> Self {
-        Self { origin: Instant::now(), aws: None }
+        Self { aws: None }
     }
 
     /// Reads both clocks.
     pub(super) fn read(&self) -> Reading {
-        self.reading(Timestamp::now(), self.origin.elapsed())
+        self.reading(Timestamp::now(), since_boot())
     }
 
     /// Learns from the answers of a round that began at `start`.
     pub(super) fn learn(&mut self, round: &Round, start: Instant) {
         if let Some(skew) = skew(round) {
             let wall = round.started_at.moment();
-            self.aws = Some(wall - time::Duration::seconds_f64(skew) - start.saturating_duration_since(self.origin));
+            let began = since_boot().saturating_sub(start.elapsed());
+            self.aws = Some(wall - time::Duration::seconds_f64(skew) - began);
         }
+    }
+
+    /// This host's clock minus AWS's, in seconds, where that is known: zero where the measurement cannot tell them apart.
+    pub(super) fn known_error(&self) -> Option<f64> {
+        self.aws.map(|_| self.read().error_s.unwrap_or(0.0))
     }
 
     fn reading(&self, wall: Timestamp, elapsed: Duration) -> Reading {
         let error = self.aws.map(|aws| (wall.moment() - (aws + elapsed)).as_seconds_f64());
         Reading { wall, error_s: error.filter(|error| error.abs() >= NOTICEABLE) }
     }
+}
+
+/// Since this host was started, sleep included.
+fn since_boot() -> Duration {
+    let now = clock_gettime(ClockId::Boottime);
+    Duration::new(now.tv_sec.try_into().unwrap_or(0), now.tv_nsec.try_into().unwrap_or(0))
 }
 
 /// This host's clock minus AWS's, in seconds: the median over the answers that are marked as AWS's.
@@ -86,8 +98,6 @@ const NOTICEABLE: f64 = 5.0;
 mod tests {
     use std::time::Duration;
 
-    use tokio::time::Instant;
-
     use super::{Clock, Reading};
     use crate::model::units::Timestamp;
 
@@ -96,7 +106,7 @@ mod tests {
     }
 
     fn check(aws: Option<i64>, wall: i64, elapsed: u64, expected: Option<f64>, told: i64) {
-        let clock = Clock { origin: Instant::now(), aws: aws.map(|seconds| at(seconds).moment()) };
+        let clock = Clock { aws: aws.map(|seconds| at(seconds).moment()) };
         let reading = clock.reading(at(wall), Duration::from_secs(elapsed));
         assert_eq!(reading, Reading { wall: at(wall), error_s: expected });
         assert_eq!(reading.true_time(), at(told));

@@ -213,7 +213,7 @@ impl Rounds {
         let news = self.history.observe(&mut round);
         self.timetable.recheck(&news, begun.reason, self.settings.config.round_deadline);
         if let Some(delivery) = &self.delivery {
-            delivery.surroundings(surroundings(&round, &plan, reading.error_s));
+            delivery.surroundings(surroundings(&round, &plan, self.clock.known_error()));
             if let Some(tick) = begun.stands_for {
                 let condition = self.tail.follow(round.verdict, tick);
                 delivery.submit(metric::sample(&round, tick, condition, delivery.counters()));

@@ -1,6 +1,6 @@
 //! What is told of the delivery: in the report, in the samples, and in the log once for each change.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use tokio::time::Instant;
 
@@ -21,6 +21,8 @@ pub(super) struct Board {
     late: u64,
     /// Datums that CloudWatch does not take, of rounds that it took otherwise.
     poison: u64,
+    /// The series of such datums that were told of.
+    refused: BTreeSet<String>,
     /// Datums that were late and that samples were told of.
     told: u64,
     /// Requests that were made.
@@ -135,15 +137,18 @@ impl Board {
     pub(super) fn poisoned(&mut self, datum: &metric::Datum, trouble: &Trouble) {
         self.poison += 1;
         let dimensions: Vec<String> = datum.dimensions.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        tracing::warn!(
-            vpce_cause = trouble.cause.as_str(),
-            vpce_lost = 1,
-            "a datum is dropped: {} {{{}}} of {}: {}",
-            datum.metric.as_str(),
-            dimensions.join(", "),
-            datum.at,
-            trouble.summary
-        );
+        let series = format!("{} {{{}}}", datum.metric.as_str(), dimensions.join(", "));
+        let (at, why) = (datum.at, &trouble.summary);
+        // Whatever is refused for its series is refused in every round.
+        if self.refused.len() < MOST_REFUSED && self.refused.insert(series.clone()) {
+            tracing::warn!(
+                vpce_cause = trouble.cause.as_str(),
+                vpce_lost = 1,
+                "a datum is dropped: {series} of {at}: {why}; more of this series are counted as lost, and not told of"
+            );
+        } else {
+            tracing::debug!(vpce_cause = trouble.cause.as_str(), "a datum is dropped: {series} of {at}: {why}");
+        }
     }
 
     /// What the next sample tells: datums delivered late since the last time this was asked, and those that were lost and
@@ -207,3 +212,6 @@ fn of_spool(summary: &Summary) -> impl Iterator<Item = Problem> {
     });
     degraded.into_iter().chain(full)
 }
+
+/// Series that are told of.
+const MOST_REFUSED: usize = 100;

@@ -71,7 +71,7 @@ pub struct Surroundings {
     pub dns: DnsPlan,
     /// Families used.
     pub family: Family,
-    /// This host's clock minus AWS's, in seconds, where it is known to be wrong.
+    /// This host's clock minus AWS's, in seconds, where it is known: zero where they agree.
     pub clock_error_s: Option<f64>,
     /// What the probe knows of the ways to endpoints.
     pub ways: Vec<Way>,
