@@ -4,6 +4,7 @@ the other; each begins with an active daemon and ends with one.
 
 import os
 import pathlib
+import re
 import time
 import traceback
 
@@ -101,19 +102,63 @@ def starts(machine, stage):
 
 
 def says_it_in_fields(machine, stage):
-    """Records carry their fields; an announced change names cause, verdict and what was before."""
-    count = len(_changes(machine))
+    """Records carry the fields that the contract promises; priorities filter; an outage of CloudWatch is told likewise."""
+    count, first = len(_changes(machine)), machine.journal()[-1]["__CURSOR"]
     stage.silence(*stage.addresses_of("ssm"))
     until(lambda: len(_changes(machine)) > count, 45, "ssm's failure in the journal")
     failure = _changes(machine)[-1]
     stage.silence()
     until(lambda: len(_changes(machine)) > count + 1, 45, "ssm's recovery in the journal")
-    for field in ("VPCE_CAUSE", "VPCE_VERDICT", "VPCE_PREVIOUS", "VPCE_ADVICE", MESSAGE_ID, "PRIORITY"):
-        if not failure.get(field):
-            raise SceneFailed(f"{field} is missing: {failure}")
-    if failure["VPCE_CAUSE"] != "tcp-timeout" or int(failure["PRIORITY"]) > 4:
-        raise SceneFailed(f"the failure reads {failure}")
-    return f"{failure['VPCE_PREVIOUS']} -> {failure['VPCE_VERDICT']}: {failure['VPCE_CAUSE']}"
+    recovery = _changes(machine)[-1]
+    wanted = {
+        "VPCE_TARGET": "ssm",
+        "VPCE_HOST": "ssm.eu-west-1.amazonaws.com",
+        "VPCE_STAGE": "connect",
+        "VPCE_CAUSE": "tcp-timeout",
+        "VPCE_SEVERITY": "failure",
+        "VPCE_VERDICT": "failed",
+        "VPCE_PREVIOUS": "healthy",
+        "PRIORITY": "3",
+        "SYSLOG_IDENTIFIER": "vpce-probe",
+    }
+    _same("the failure's fields", {field: failure.get(field) for field in wanted}, wanted)
+    if failure.get("VPCE_ADDRESS") not in stage.addresses_of("ssm") or not failure.get("VPCE_ADVICE"):
+        raise SceneFailed(f"no address or no advice: {failure}")
+    _same("the recovery", [recovery.get(f) for f in ("VPCE_VERDICT", "VPCE_PREVIOUS", "PRIORITY")], ["healthy", "failed", "6"])
+    since = machine.journal("--after-cursor", first)
+    if nameless := [record["MESSAGE"] for record in since if not re.fullmatch("[0-9a-f]{32}", record.get(MESSAGE_ID, ""))]:
+        raise SceneFailed(f"records without a MESSAGE_ID: {nameless}")
+    # Elapsed is a round's: it stands in the records of rounds.
+    rounds = [r for r in since if r[MESSAGE_ID] != failure[MESSAGE_ID]]
+    if not rounds or not all(float(r["VPCE_ELAPSED_MS"]) > 0 for r in rounds):
+        raise SceneFailed(f"records of rounds without VPCE_ELAPSED_MS: {rounds}")
+    errors = machine.journal("--after-cursor", first, "-p", "err")
+    _same("errors", [(r.get("VPCE_TARGET"), r["VPCE_VERDICT"]) for r in errors], [("ssm", "failed"), (None, "failed")])
+    by_id = machine.journal("--after-cursor", first, f"MESSAGE_ID={failure[MESSAGE_ID]}")
+    _same("records found by the MESSAGE_ID", [r["VPCE_VERDICT"] for r in by_id], ["failed", "healthy"])
+    return f"{failure['VPCE_PREVIOUS']} -> {failure['VPCE_VERDICT']}: {failure['VPCE_CAUSE']} of {failure['VPCE_ADDRESS']}"
+
+
+def says_what_is_not_delivered(machine, stage):
+    """An outage of CloudWatch: one record when it begins, with cause and MESSAGE_ID, one when it is over; nothing in between."""
+    first = machine.journal()[-1]["__CURSOR"]
+
+    def told(*words):
+        return [r for r in machine.journal("--after-cursor", first, *words) if r.get("VPCE_CAUSE", "").startswith("publish-")]
+
+    stage.cloudwatch(mode="throttle")
+    try:
+        until(lambda: told("-p", "warning"), 45, "the trouble in the journal")
+        time.sleep(2 * INTERVAL)
+    finally:
+        stage.cloudwatch(heal=True)
+    until(lambda: not machine.last()["shipping"]["problems"], 45, "the trouble is over in last.json")
+    until(lambda: len(told()) > 1, 30, "the end of it in the journal")
+    warnings = told("-p", "warning")
+    _same("records of the beginning", [r["VPCE_CAUSE"] for r in warnings], ["publish-throttled"])
+    if nameless := [record["MESSAGE"] for record in told() if not record.get(MESSAGE_ID)]:
+        raise SceneFailed(f"records without a MESSAGE_ID: {nameless}")
+    return warnings[0]["MESSAGE"][:100]
 
 
 def reloads(machine, stage):
@@ -236,7 +281,7 @@ def stops(machine, stage):
 SCENES = {
     scene.__name__.replace("_", "-"): scene
     for scene in (
-        starts, says_it_in_fields, reloads, journald_restarts, journald_stalls, journald_stops, second_instance, killed,
+        starts, says_it_in_fields, says_what_is_not_delivered, reloads, journald_restarts, journald_stalls, journald_stops, second_instance, killed,
         watchdog, bad_config, stops,
     )
 }  # fmt: skip
