@@ -114,7 +114,7 @@ def _settled(stage, said):
 
 
 def _through_all_states(stage, failing_seconds):
-    """Healthy, ssm failing, recovered, datums refused. Then alarms and `check` against all that was put.
+    """Healthy, ssm failing and meanwhile an outage, recovered, datums refused. Then alarms and `check` against what was put.
 
     Returns where in the ledger each phase begins, and when, and what is to be said.
     """
@@ -129,6 +129,11 @@ def _through_all_states(stage, failing_seconds):
     before, ends = len(daemon.log()), time.monotonic() + failing_seconds
     stage.silence(*stage.addresses_of("ssm"))
     until(lambda: announced(daemon.log()[before:], "ssm"), INTERVAL + 20, "the failure of ssm announced")
+    # What waits for longer than three flushes comes late, and Delivered counts it.
+    stage.cloudwatch(mode="refuse")
+    until(lambda: daemon.shipping().get("spooled", 0) >= 3, 5 * INTERVAL, "three rounds wait")
+    stage.cloudwatch(heal=True)
+    until(lambda: "Delivered" in stage.books().series(), 6 * INTERVAL, "Delivered at CloudWatch")
     time.sleep(max(0.0, ends - time.monotonic()))
     begin("recovered")
     before = len(daemon.log())
