@@ -57,7 +57,7 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     assert_eq!(state.degraded, None);
     drop(spool);
     let mut spool = open();
-    assert_eq!(spool.counters().lost(), Tally::default(), "a loss was counted twice");
+    assert_eq!(spool.counters().lost(), Tally::default(), "{seq} came, then {:?}", spool.counters());
     assert_eq!(spool.state().waiting, state.waiting);
     let newest = spool.newest(Parts::ALL, Doubt::Undoubted, 1, now());
     assert_eq!(newest.first().map(|one| one.seq), Some(seq));

@@ -8,6 +8,7 @@ mod courier;
 mod credentials;
 mod delivery;
 mod fault;
+mod log;
 pub mod pace;
 mod parcel;
 pub mod spool;

@@ -147,6 +147,22 @@ fn a_newer_format_is_counted_and_removed_and_foreign_files_stay() {
     }
 }
 
+#[test]
+fn a_segment_under_another_name_stays_and_its_number_is_not_given() {
+    let (folder, other) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    prepare(folder.path());
+    prepare(other.path());
+    for kind in ["seg", "ack"] {
+        let name = |first: u64| format!("{first:020}.{kind}");
+        fs::copy(other.path().join(name(0)), folder.path().join(name(20))).expect("copied");
+    }
+    let (waiting, lost) = survives(folder.path(), "a copy under another name");
+    assert_eq!((waiting.len(), lost), (7, 0));
+    assert_eq!(numbers(&mut Spool::open(Some(folder.path()), MEGABYTES_16, at(NOW)), NOW)[0], 21);
+    let copied = fs::read(folder.path().join(format!("{:020}.seg", 20))).expect("it stays");
+    assert_eq!(copied, fs::read(&segments(other.path())[0]).expect("read"));
+}
+
 /// CRC32 as in IEEE 802.3, bit by bit.
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0_u32, |sum, byte| {

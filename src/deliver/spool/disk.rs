@@ -8,7 +8,6 @@ use super::{
     memory::Held,
     segment::Segment,
 };
-use crate::model::cause::Cause;
 
 /// Why the disk is not used.
 #[derive(Debug)]
@@ -39,17 +38,13 @@ impl Spool {
             (Ok(()), None) => {}
             (Ok(()), Some(_)) => {
                 self.trouble = None;
-                tracing::info!("the spool is on the disk again, with all that was kept in memory");
+                tracing::debug!("the spool is on the disk again, with all that was kept in memory");
             }
             (Err(fault), Some(trouble)) => *trouble = Trouble::of(&fault),
             (Err(fault), None) => {
                 let trouble = Trouble::of(&fault);
-                tracing::warn!(
-                    cause = %Cause::SpoolDegraded,
-                    reason = trouble.reason,
-                    "the spool cannot be written: rounds are kept in memory only; free space on the disk, or repair the \
-                     rights of the state directory",
-                );
+                // `State::degraded` has it, and whoever owns the spool tells it.
+                tracing::debug!(reason = trouble.reason, "the spool cannot be written: rounds are kept in memory only");
                 self.trouble = Some(trouble);
             }
         }

@@ -105,7 +105,8 @@ impl Folder {
             Kind::Segment => fresh,
             Kind::Acks => true,
         };
-        let opened = OpenOptions::new().write(true).create(create).mode(0o640).open(&path);
+        // A segment of another number under this name would show behind what is written now.
+        let opened = OpenOptions::new().write(true).create(create).truncate(fresh).mode(0o640).open(&path);
         let file = match opened {
             Ok(file) => file,
             Err(error) => return Err(Unwritten { fault: Fault { operation: "open", path, error }, restored: true }),
@@ -205,8 +206,12 @@ fn read_name(name: &str) -> Option<(u64, Kind)> {
         _ => return None,
     };
     let plain = digits.len() == 20 && digits.bytes().all(|digit| digit.is_ascii_digit());
-    plain.then(|| digits.parse().ok()).flatten().map(|first| (first, kind))
+    let first = plain.then(|| digits.parse().ok()).flatten()?;
+    // No spool counts so far: taken at its word, the file would use up all numbers.
+    (first < MOST_NUMBER).then_some((first, kind))
 }
 
+/// Above the number of any round.
+pub(super) const MOST_NUMBER: u64 = 1 << 62;
 const LEDGER: &str = "ledger";
 const FRESH_LEDGER: &str = "ledger.new";

@@ -77,8 +77,13 @@ impl Spool {
             tracing::warn!("the spool's ledger is damaged: losses until now are forgotten");
         }
         let (mut found, mut buffer) = (Vec::new(), Vec::new());
+        let mut taken = 0;
         for first in listing.segments {
-            found.extend(load_segment(folder, first, &mut buffer)?);
+            match load_segment(folder, first, &mut buffer)? {
+                Some(one) => found.push(one),
+                // Another's file stays, and no round gets its number.
+                None => taken = first.saturating_add(1),
+            }
         }
         for first in listing.orphans {
             // Left by a deletion that was cut short.
@@ -93,6 +98,10 @@ impl Spool {
             }
         }
         self.adopt(found);
+        if self.next < taken {
+            self.ledger.gone.add(self.next..taken);
+            self.next = taken;
+        }
         self.loaded = true;
         self.dirty = true;
         Ok(())
@@ -126,6 +135,8 @@ impl Spool {
                 cursor = cursor.max(seq.saturating_add(1));
                 typical = datums;
             }
+            // What is acknowledged here of numbers that are another segment's must never come to mean rounds of this one.
+            segment.sealed |= segment.end > limit;
             segment.end = segment.end.min(limit);
             holes.push((cursor..segment.end, typical, segment.missing));
             cursor = cursor.max(segment.end);
@@ -153,7 +164,7 @@ impl Spool {
         }
         let lost = self.counters.lost();
         if lost != Tally::default() {
-            tracing::warn!(
+            tracing::debug!(
                 rounds = lost.rounds,
                 datums = lost.datums,
                 "the disk did not keep all of the spool: these rounds are lost",

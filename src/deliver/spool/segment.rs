@@ -1,6 +1,6 @@
 //! One segment: an index in memory of the rounds that a file holds, and what became of them.
 
-use std::{fs::File, io::ErrorKind, ops::Range, os::unix::fs::FileExt};
+use std::{cell::Cell, fs::File, io::ErrorKind, ops::Range, os::unix::fs::FileExt};
 
 use super::{
     ack::{RECORD, Record},
@@ -36,6 +36,8 @@ pub(super) struct Segment {
     pending: Vec<Record>,
     /// No round that waits has a tick before this.
     oldest: u32,
+    /// It was said that it cannot be read.
+    told: Cell<bool>,
 }
 
 /// Where a round stands in the file, and what is known of it.
@@ -80,6 +82,14 @@ impl Segment {
             entries: Vec::new(),
             pending: Vec::new(),
             oldest: u32::MAX,
+            told: Cell::new(false),
+        }
+    }
+
+    /// Says that its file cannot be read now: once, however often that is tried.
+    pub(super) fn tell(&self, fault: &Fault) {
+        if !self.told.replace(true) {
+            tracing::warn!(%fault, vpce_error = %fault.error, "a segment of the spool cannot be read now");
         }
     }
 
