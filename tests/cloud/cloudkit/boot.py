@@ -70,10 +70,6 @@ class Machine:
         done = self.exec("journalctl", "-o", "json", "--no-pager", "-q", "-t", "vpce-probe", *words)
         return [json.loads(line) for line in done.stdout.splitlines()]
 
-    def last(self):
-        """The daemon's last.json."""
-        return json.loads(self.exec("cat", "/run/vpce-probe/last.json").stdout)
-
     def show(self, unit, *names):
         """Properties of a unit."""
         done = self.exec("systemctl", "show", unit, "-p", ",".join(names))

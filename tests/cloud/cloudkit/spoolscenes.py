@@ -180,6 +180,7 @@ def _is_told(stage, lost):
         return sum(value for datum in datums for value in datum["values"])
 
     until(lambda: sent() == lost, SOON, f"Lost adds up to {lost} at CloudWatch")
+    announced_once(stage.daemon, "were lost before delivery")
     return lost
 
 
