@@ -12,7 +12,9 @@ mod words;
 
 use std::{
     collections::BTreeMap,
-    fs, io, iter,
+    fs::{self, DirBuilder},
+    io,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -96,8 +98,10 @@ struct Daemon {
 fn start(settings: Settings, environment: &BTreeMap<String, String>) -> Result<Daemon, Ended> {
     let failed = |what: &str, error: &dyn std::fmt::Display| Ended::Failed(format!("{what}: {error}"));
     reload::carried_out(&settings).map_err(Ended::BadConfig)?;
-    let locks = locks(&settings.config, environment)?;
     let deaf = |error| failed("cannot listen to signals", &error);
+    // Before the first file is written: at a limit of file sizes the write is to fail, as on a full disk, and not to kill.
+    let _heard = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())).map_err(deaf)?;
+    let locks = locks(&settings.config, environment)?;
     let stop = Stop::listen().map_err(deaf)?;
     let hangup = signal(SignalKind::hangup()).map_err(deaf)?;
     let disk = Disk::start().map_err(|error| failed("cannot start the disk thread", &error))?;
@@ -111,24 +115,28 @@ fn start(settings: Settings, environment: &BTreeMap<String, String>) -> Result<D
 /// The locks of the folder of `last.json` and of the spool's. Where a folder cannot be had, nothing is written there, and
 /// nothing is there to be fought over.
 fn locks(config: &Config, environment: &BTreeMap<String, String>) -> Result<Vec<Lock>, Ended> {
-    let runtime = (config.runtime_dir(environment), "vpce-probe status will show nothing", "runtime_dir");
-    let state = (config.state_dir(environment), "what cannot be delivered at once is lost with a restart", "state_dir");
-    let mut taken = Vec::new();
-    let shared = runtime.0 == state.0;
-    for (folder, loss, key) in iter::once(runtime).chain(Some(state).filter(|_| config.cloudwatch.enabled && !shared)) {
-        match fs::create_dir_all(&folder).map_err(|error| error.to_string()).and_then(|()| lock(&folder)) {
-            Ok(Ok(lock)) => taken.push(lock),
-            Ok(Err(held)) => return Err(held),
-            Err(error) => {
-                let at = folder.display();
-                let words = format!("cannot write in {at}: {loss} (set {key}, or let systemd make the folder)");
-                say(&Entry::new(Event::StateUnwritable, words).with(Field::File, at).with(Field::Error, error));
-            }
+    let (runtime_dir, state_dir) = (config.runtime_dir(environment), config.state_dir(environment));
+    let mut locks = Vec::new();
+    match fs::create_dir_all(&runtime_dir).map_err(|error| error.to_string()).and_then(|()| lock(&runtime_dir)) {
+        Ok(lock) => locks.push(lock?),
+        Err(said) => {
+            let help = "vpce-probe status will show nothing (set runtime_dir, or let systemd make it)";
+            let words = format!("cannot write in {}: {help}", runtime_dir.display());
+            let entry = Entry::new(Event::StateUnwritable, words);
+            say(&entry.with(Field::File, runtime_dir.display()).with(Field::Error, said));
         }
     }
-    Ok(taken)
+    // Nothing above it is made: a mount that is missing must not be papered over. The spool itself says what is wrong.
+    if state_dir != runtime_dir {
+        let made = state_dir.is_dir() || DirBuilder::new().mode(0o750).create(&state_dir).is_ok();
+        if made && let Ok(lock) = lock(&state_dir) {
+            locks.push(lock?);
+        }
+    }
+    Ok(locks)
 }
 
+/// The lock, or who has it; else why there can be none.
 fn lock(folder: &Path) -> Result<Result<Lock, Ended>, String> {
     match Lock::take(folder) {
         Ok(lock) => Ok(Ok(lock)),

@@ -10,8 +10,10 @@
 
 mod bed;
 mod cbor;
+mod disk;
 mod fake;
 mod faults;
+mod keys;
 mod way;
 
 use std::time::Duration;

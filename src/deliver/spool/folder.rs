@@ -212,6 +212,6 @@ fn read_name(name: &str) -> Option<(u64, Kind)> {
 }
 
 /// Above the number of any round.
-const MOST_NUMBER: u64 = 1 << 62;
+pub(super) const MOST_NUMBER: u64 = 1 << 62;
 const LEDGER: &str = "ledger";
 const FRESH_LEDGER: &str = "ledger.new";

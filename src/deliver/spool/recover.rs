@@ -135,6 +135,8 @@ impl Spool {
                 cursor = cursor.max(seq.saturating_add(1));
                 typical = datums;
             }
+            // What is acknowledged here of numbers that are another segment's must never come to mean rounds of this one.
+            segment.sealed |= segment.end > limit;
             segment.end = segment.end.min(limit);
             holes.push((cursor..segment.end, typical, segment.missing));
             cursor = cursor.max(segment.end);
