@@ -116,13 +116,13 @@ impl Board {
     /// A request failed.
     pub(super) fn failed(&mut self, trouble: &Trouble, now: Timestamp, retry_in: Duration, summary: &Summary) {
         let lost_before = self.lost(summary).datums;
-        self.log.failed(trouble, summary.waiting.rounds);
         let millis = i64::try_from(retry_in.as_millis()).unwrap_or(i64::MAX);
         self.next_attempt = Timestamp::from_unix_millis(now.unix_millis().saturating_add(millis));
         let begun = || Outage { since: Instant::now(), late_rounds: 0, lost_before, over: false };
         let outage = self.outage.get_or_insert_with(begun);
         outage.over = false;
         self.trouble = Some(trouble.clone());
+        self.log.failed(trouble, summary.waiting.rounds);
     }
 
     /// A datum is not taken.

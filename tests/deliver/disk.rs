@@ -143,7 +143,7 @@ async fn a_spool_that_cannot_be_written_is_said_and_nothing_is_lost() {
 async fn a_full_spool_is_said_beside_what_keeps_it_full() {
     let fake = Fake::start().await;
     fake.always(Mode::Error(500, "InternalServiceFault", "x"));
-    let (_folder, mut settings) = spooled(&fake);
+    let (_folder, settings) = spooled(&fake);
     let delivery = on(&Disk::start().expect("a thread"), settings);
     let mut count = 0_u64;
     // A mebibyte, of rounds of some kilobytes.

@@ -2,6 +2,7 @@
 
 use std::{
     net::SocketAddr,
+    process::Command,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -20,11 +21,13 @@ use crate::{
     fake::Fake,
 };
 
+/// A request's line, and its `authorization`.
+type Asked = (String, Option<String>);
+
 /// A container agent's endpoint. Gives keys to whoever has the token, if it wants one.
 struct Agent {
     address: SocketAddr,
-    /// The requests' lines and `authorization` headers.
-    asked: Arc<Mutex<Vec<(String, Option<String>)>>>,
+    asked: Arc<Mutex<Vec<Asked>>>,
 }
 
 impl Agent {
@@ -52,7 +55,7 @@ impl Agent {
         Self { address, asked }
     }
 
-    fn asked(&self) -> Vec<(String, Option<String>)> {
+    fn asked(&self) -> Vec<Asked> {
         self.asked.lock().expect("not poisoned").clone()
     }
 }
@@ -107,6 +110,34 @@ async fn a_container_has_its_keys_from_a_url_and_its_token_from_a_file() {
     assert_eq!(signed(&fake, &delivery).await, task());
     let expected = ("GET /v1/credentials?of=me HTTP/1.1".to_owned(), Some("let me in".to_owned()));
     assert_eq!(agent.asked(), [expected], "asked once: the keys are good for long");
+}
+
+/// ECS gives a path; its address is fixed, so this host needs it: in a network namespace of its own.
+#[tokio::test]
+async fn a_task_has_its_keys_from_the_agents_own_address() {
+    if std::env::var_os(INSIDE).is_none() {
+        let output = Command::new("unshare")
+            .args(["--net", "--fork", "--kill-child", "sh", "-c"])
+            .arg("ip link set lo up && ip address add 169.254.170.2/32 dev lo && exec \"$@\"")
+            .arg("sh")
+            .arg(std::env::current_exe().expect("this test's own file"))
+            .args(["--exact", "keys::a_task_has_its_keys_from_the_agents_own_address", "--nocapture"])
+            .env(INSIDE, "1")
+            .output()
+            .expect("unshare(1) of util-linux");
+        let (said, complained) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success() && said.contains("1 passed"), "are you root? {said}\n{complained}");
+        return;
+    }
+    let (fake, agent) = (Fake::start().await, Agent::start("169.254.170.2:80", None).await);
+    let variables = [
+        ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v2/credentials/0-1"),
+        // ECS's own goes first.
+        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:1/"),
+    ];
+    let delivery = with(&fake, Credentials::Auto, &variables);
+    assert_eq!(signed(&fake, &delivery).await, task());
+    assert_eq!(agent.asked(), [("GET /v2/credentials/0-1 HTTP/1.1".to_owned(), None)]);
 }
 
 #[tokio::test]
@@ -179,3 +210,6 @@ async fn auto_takes_the_environment_then_the_container_then_the_instance() {
         assert!(sentence.contains(words), "{sentence}");
     }
 }
+
+/// Set inside the namespace.
+const INSIDE: &str = "VPCE_TEST_TASK";

@@ -14,6 +14,7 @@ mod disk;
 mod fake;
 mod faults;
 mod keys;
+mod records;
 mod way;
 
 use std::time::Duration;
