@@ -22,6 +22,7 @@ use crate::{
     host::Watch,
     metric,
     model::{
+        cause::Cause,
         event::{Entry, Event, Field, Level},
         plan::DnsPlan,
         round::{Round, SCHEMA_VERSION},
@@ -211,6 +212,9 @@ impl Rounds {
         self.tell_clock(reading);
         if round.verdict != RoundVerdict::Healthy {
             self.watch.doubt();
+        }
+        if round.findings.iter().any(|finding| finding.cause == Cause::AgentStale) {
+            self.watch.doubt_agent();
         }
         round.interval_s = Some(self.settings.config.interval.as_secs_f64());
         let news = self.history.observe(&mut round);

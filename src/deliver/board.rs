@@ -109,7 +109,7 @@ impl Board {
         let lost = self.lost(summary).datums;
         if let Some(outage) = self.outage.take_if(|outage| outage.over) {
             let (late, lost) = (outage.late_rounds, lost.saturating_sub(outage.lost_before));
-            self.log.caught_up(outage.since.elapsed(), late, lost);
+            self.log.caught_up(outage.since, late, lost);
         }
     }
 

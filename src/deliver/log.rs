@@ -111,21 +111,16 @@ impl Log {
     }
 
     /// All that waited in an outage is delivered, or lost.
-    pub(super) fn caught_up(&self, lasted: Duration, late_rounds: u64, lost: u64) {
+    pub(super) fn caught_up(&self, since: Instant, late_rounds: u64, lost: u64) {
         let message =
             format!("all that waited for CloudWatch is delivered: {late_rounds} rounds late, {lost} datums lost");
         let entry = Entry::new(Event::ShippingCaughtUp, message)
-            .with(Field::LastedS, lasted.as_secs())
+            .with(Field::LastedS, since.elapsed().as_secs())
             .with(Field::Count, late_rounds)
             .with(Field::Lost, lost);
-        // A moment's trouble that was not told needs no end either.
-        tell(&if self.was_told(lasted) { entry } else { entry.at(Level::Debug) });
-    }
-
-    /// Whether any cause of an outage of this length, which has just ended, was told.
-    fn was_told(&self, lasted: Duration) -> bool {
-        let now = Instant::now();
-        self.causes.iter().any(|(_, at)| now.duration_since(*at) <= lasted)
+        // Trouble that was not told needs no end either.
+        let was_told = self.causes.iter().any(|(_, at)| *at >= since);
+        tell(&if was_told { entry } else { entry.at(Level::Debug) });
     }
 
     /// CloudWatch does not take a datum. That is told once an hour of a series, and of some series only.
