@@ -158,7 +158,10 @@ fn settings(endpoint: String, spool: &Path) -> Settings {
         fips: false,
         dual_stack: false,
         credentials: Credentials::Environment,
-        environment: keys.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect::<BTreeMap<_, _>>(),
+        environment: keys
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect::<BTreeMap<_, _>>(),
         spool: Some(spool.to_owned()),
         spool_max_size: 16_000_000,
         host: "i-0123456789abcdef0".to_owned(),
