@@ -110,10 +110,11 @@ def names_and_handshakes(stage, rounds, program):
 
 
 def _quiet(stage, rounds, program, most_cpu):
-    wire = Wire(f"vp{stage.id}-world", stage.addresses_of("monitoring"))
     watched = Watched(stage).start()
     watched.await_rounds(WARM_ROUNDS)
     _sleep_until(watched.starts[-1] + INTERVAL / 2)
+    # From here on: the first round's connections measured path MTUs.
+    wire, wired = Wire(f"vp{stage.id}-world", stage.addresses_of("monitoring")), time.time()
     limit = _Limit(stage, program)
     watch = _Quiet(stage, watched, limit)
     for _ in range(rounds + 1):
@@ -123,7 +124,7 @@ def _quiet(stage, rounds, program, most_cpu):
     limit.kill()
     flows = wire.flows()
     lines, broken = _tell_cpu(watch, most_cpu)
-    return (lines, broken) if most_cpu == MOST_CPU_BARE else _tell_quiet(stage, watch, watched, flows, lines, broken)
+    return (lines, broken) if most_cpu == MOST_CPU_BARE else _tell_quiet(stage, watch, watched, (flows, wired), lines, broken)
 
 
 def probe_hangs(stage, rounds, _):
@@ -311,8 +312,8 @@ def _tell_cpu(watch, most_cpu):
     return lines, broken
 
 
-def _tell_quiet(stage, watch, watched, flows, lines, broken):
-    books = stage.books()
+def _tell_quiet(stage, watch, watched, wired, lines, broken):
+    (flows, since), books = wired, stage.books()
     flushes = [entry["time"] for entry in books.entries if entry["outcome"] == "accepted"]
     for found, more in zip((lines, broken), _jitter(stage, watched.starts[WARM_ROUNDS:])):
         found += more
@@ -339,13 +340,13 @@ def _tell_quiet(stage, watch, watched, flows, lines, broken):
 
     usual = statistics.median(out + back for out, back in flows)
     ships = [out + back for out, back in flows if out + back > usual + A_REQUEST]
-    a_flush = statistics.mean(ships) if ships else math.nan
+    a_flush, shipped = statistics.mean(ships) if ships else math.nan, sum(at > since for at in flushes)
     lines.append(
         f"wire: {a_flush:.0f} bytes a request to CloudWatch, both ways, TCP, TLS and its handshake included "
-        f"({len(ships)} connections, {len(flushes)} requests); {a_flush * DAY_FLUSHES / 1e6:.2f} MB a day at the defaults"
+        f"({len(ships)} connections, {shipped} requests); {a_flush * DAY_FLUSHES / 1e6:.2f} MB a day at the defaults"
     )
-    if abs(len(ships) - len(flushes)) > 1:
-        broken.append(f"{len(ships)} connections that ship for {len(flushes)} requests")
+    if abs(len(ships) - shipped) > 1:
+        broken.append(f"{len(ships)} connections that ship for {shipped} requests")
     return lines, broken
 
 
