@@ -251,7 +251,7 @@ impl Anchor {
 
 fn since_boot() -> i64 {
     let now = clock_gettime(ClockId::Boottime);
-    i64::from(now.tv_sec).saturating_mul(1_000).saturating_add(i64::from(now.tv_nsec) / 1_000_000)
+    now.tv_sec.saturating_mul(1_000).saturating_add(now.tv_nsec / 1_000_000)
 }
 
 impl TimeSource for Clock {
