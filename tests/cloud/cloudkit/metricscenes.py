@@ -68,8 +68,8 @@ def alarms_read_what_is_put(stage):
 
 
 @scene(120, top=EACH_ROUND, more=EVERYTHING)
-def alarms_read_what_is_put_by_every_setting(stage):
-    """The same with fixed dimensions, further sets and a series for each host."""
+def alarms_by_every_setting(stage):
+    """Alarms read what is put, also with fixed dimensions, further sets and a series for each host."""
     _, said = _through_all_states(stage, 0)
     return _settled(stage, said)
 
