@@ -149,7 +149,7 @@ def says_what_is_not_delivered(machine, stage):
     stage.cloudwatch(mode="throttle")
     try:
         until(lambda: told("shipping-trouble"), 45, "the trouble in the journal")
-        time.sleep(2 * INTERVAL)
+        time.sleep(INTERVAL)
     finally:
         stage.cloudwatch(heal=True)
     (recovery,) = until(lambda: told("shipping-recovered"), 45, "the end of it in the journal")

@@ -68,8 +68,8 @@ def alarms_read_what_is_put(stage):
 
 
 @scene(120, top=EACH_ROUND, more=EVERYTHING)
-def alarms_read_what_is_put_by_every_setting(stage):
-    """The same with fixed dimensions, further sets and a series for each host."""
+def alarms_by_every_setting(stage):
+    """Alarms read what is put, also with fixed dimensions, further sets and a series for each host."""
     _, said = _through_all_states(stage, 0)
     return _settled(stage, said)
 
@@ -163,7 +163,7 @@ def _alarms(stage, phases):
     same("exit code of alarms", (done.returncode, done.stderr), (0, ""))
     (stage.state / "alarms.json").write_text(done.stdout)
     begins = [f"{name}={line}" for name, (line, _) in phases.items()]
-    needs = json.loads(_reader(stage, "series", *(word for begin in begins for word in ("--phase", begin)), "--json"))
+    needs = json.loads(_reader(stage, stage.books().entries, "series", *(word for begin in begins for word in ("--phase", begin)), "--json"))
     late = {name: phase for name, phase in needs["alarms"].items() if phase != "healthy"}
     same("alarms that read what a healthy host does not put", late, ONLY_IN_TROUBLE)
     return f"{len(needs['alarms'])} alarms read {needs['series']} series; {', '.join(f'{n} while {p}' for n, p in late.items())}"
@@ -179,10 +179,8 @@ def _replayed(stage, phases):
     healthy = entries[: phases["failing"][0]]
     length = INTERVAL * len({d["timestamp"] for e in healthy for d in e["datums"] if d["metric"] == "Healthy"})
     before = [_earlier(entry, length * number) for number in range(BEFORE_SECONDS // length, 0, -1) for entry in healthy]
-    history = stage.state / "history.jsonl"
-    history.write_text("".join(json.dumps(entry) + "\n" for entry in before + entries))
     states = collections.defaultdict(list)
-    for line in _reader(stage, "replay", ledger=history).splitlines():
+    for line in _reader(stage, before + entries, "replay").splitlines():
         moment, name, state = line.split(" ", 2)
         states[name].append((int(moment), state))
     return states
@@ -193,8 +191,11 @@ def _earlier(entry, seconds):
     return entry | {"time": entry["time"] - seconds, "datums": datums}
 
 
-def _reader(stage, verb, *words, ledger=None):
-    command = [sys.executable, str(ALARMS), verb, "--ledger", str(ledger or stage.ledger), "--parameter", f"VpcId={VPC}"]
+def _reader(stage, entries, verb, *words):
+    # A copy: the daemon goes on meanwhile.
+    ledger = stage.state / "read.jsonl"
+    ledger.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    command = [sys.executable, str(ALARMS), verb, "--ledger", str(ledger), "--parameter", f"VpcId={VPC}"]
     command += ["--parameter", "AlarmOnWarnings=yes", *words, str(stage.state / "alarms.json")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     if done.returncode:

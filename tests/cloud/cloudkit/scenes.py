@@ -461,7 +461,7 @@ def away_for_ten_minutes(stage):
         begin=lambda: stage.silence(*stage.addresses_of("monitoring")),
         end=stage.silence,
         cause="publish-unreachable",
-        caught_up=900,
+        catch_up=900,
     )
 
 
@@ -512,7 +512,7 @@ def _faulty(stage, mode, cause, seconds=35, doubles=0, words=None):
     )
 
 
-def _outage(stage, seconds, begin, end, cause, doubles=0, caught_up=CAUGHT_UP_SECONDS, words=None):
+def _outage(stage, seconds, begin, end, cause, doubles=0, catch_up=CAUGHT_UP_SECONDS, words=None):
     """Healthy, a fault of CloudWatch for a while, healthy again: the cause is named, and nothing is missing in the end."""
     daemon = stage.daemon.start()
     await_ticks(stage, 1)
@@ -528,7 +528,7 @@ def _outage(stage, seconds, begin, end, cause, doubles=0, caught_up=CAUGHT_UP_SE
     spooled = daemon.shipping().get("spooled", 0)
     steady(stage)
     end()
-    caught_up(stage, caught_up)
+    caught_up(stage, catch_up)
     until(lambda: not daemon.causes(), SOON, "the problem is over in last.json")
     return settle(stage, f"{cause}, {spooled} spooled at the worst", doubles=doubles)
 
