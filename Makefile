@@ -14,7 +14,7 @@ help:
 	  'make deny     crates, licences, sources (cargo-deny)' \
 	  'make release  the small binary in target/release, and its size checked' \
 	  'make lab      every scenario of the lab against the debug binary' \
-	  'make bench    once against curl+dig, and with the path MTU measured against without; fails where that costs too much' \
+	  'make bench    once against curl+dig, the path MTU measured and not, the daemon against its handshakes; fails beyond the bounds' \
 	  'make fuzz     each fuzz target for FUZZ_SECONDS (60)' \
 	  'make soak     the long repeat counts, kept in docs/soak.log; then the daemon without CloudWatch for ten minutes, killed 200 times, …'
 
@@ -44,12 +44,18 @@ deny:
 	@command -v cargo-deny >/dev/null || $(CARGO) install --locked --version 0.20.2 cargo-deny
 	$(CARGO) deny --locked check bans licenses sources
 
+# 7.86 MB, and five per cent of room. `once` alone had 6.23 MB; the rest is the daemon, most of it the client of CloudWatch:
+# signing, CBOR, HTTP.
+MOST_BYTES := 8250000
+
 release:
 	$(CARGO) build --locked --release
-	@size=$$(stat -c %s target/release/vpce-probe); echo "target/release/vpce-probe: $$size bytes"; [ "$$size" -lt 7000000 ]
+	@size=$$(stat -c %s target/release/vpce-probe); echo "target/release/vpce-probe: $$size bytes"; [ "$$size" -lt $(MOST_BYTES) ]
 
 bench: setup release
+	$(CARGO) build --locked --release --example handshakes
 	tests/lab/lab bench --bin target/release/vpce-probe
+	tests/cloud/cloud numbers --bin target/release/vpce-probe
 
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS := config resolv_conf http_head dns_datagram hosts_file spool

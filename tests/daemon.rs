@@ -3,6 +3,8 @@
 //!
 //! Needs root and the tools that `tests/lab/setup` installs; without them these tests fail, they never skip.
 
+#![expect(clippy::print_stdout, reason = "what a scene says is for whoever reads of its failure")]
+
 use std::{
     fs,
     path::{Path, PathBuf},

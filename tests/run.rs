@@ -107,6 +107,17 @@ fn two_that_share_a_folder_do_not_both_run() {
 }
 
 #[test]
+fn a_config_that_cannot_be_read_again_stays() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = config(&folder, "config.toml", "run", "var");
+    let daemon = Daemon::start(&format!("exec < {}", path.display()), Path::new("-"));
+    daemon.says("targets healthy");
+    daemon.hear("-HUP");
+    daemon.says("cannot be read again");
+    assert_eq!(daemon.end(), Some(0));
+}
+
+#[test]
 fn what_is_locked_stays_until_a_restart() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = config(&folder, "config.toml", "run", "var");

@@ -1,10 +1,11 @@
 //! What time it is, by AWS's clock where this host's is known to be wrong.
 //!
-//! The `Date` of an AWS answer fixes AWS's time to the monotonic clock. From then on a step of the wall clock, however far,
+//! The `Date` of an AWS answer fixes AWS's time to a clock that nobody sets. From then on a step of the wall clock, however far,
 //! changes neither the ticks nor the moments under which metrics are stored.
 
 use std::time::Duration;
 
+use rustix::time::{ClockId, clock_gettime};
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
@@ -19,11 +20,10 @@ pub fn clock_error(round: &Round) -> Option<f64> {
 /// Both clocks, and what is known of the difference to AWS's.
 #[derive(Debug)]
 pub(super) struct Clock {
-    origin: Instant,
-    /// AWS's time at `origin`.
+    /// AWS's time when this host was started, by the clock that counts sleep as well.
     aws: Option<OffsetDateTime>,
     /// Both clocks at the last look for a step.
-    last: Option<(Timestamp, Instant)>,
+    last: Option<(Timestamp, Duration)>,
 }
 
 /// The clocks read at one moment.
@@ -53,31 +53,31 @@ impl Reading {
 impl Clock {
     /// Nothing is known yet.
     pub(super) fn new() -> Self {
-        Self { origin: Instant::now(), aws: None, last: None }
+        Self { aws: None, last: None }
     }
 
     /// Reads both clocks.
     pub(super) fn read(&self) -> Reading {
-        self.reading(Timestamp::now(), self.origin.elapsed())
+        self.reading(Timestamp::now(), since_boot())
     }
 
     /// Learns from the answers of a round that began at `start`.
     pub(super) fn learn(&mut self, round: &Round, start: Instant) {
         if let Some(skew) = skew(round) {
             let wall = round.started_at.moment();
-            let elapsed = time::Duration::try_from(start.saturating_duration_since(self.origin)).ok();
+            let began = time::Duration::try_from(since_boot().saturating_sub(start.elapsed())).ok();
             let skew = time::Duration::saturating_seconds_f64(skew);
             // A `Date` at the end of the calendar is nobody's time.
-            self.aws = elapsed.and_then(|elapsed| wall.checked_sub(skew)?.checked_sub(elapsed)).or(self.aws);
+            self.aws = began.and_then(|began| wall.checked_sub(skew)?.checked_sub(began)).or(self.aws);
         }
     }
 
     /// By how much the wall clock was set since the last call.
     pub(super) fn step(&mut self) -> Option<time::Duration> {
-        let now = (Timestamp::now(), Instant::now());
-        let (wall, monotonic) = self.last.replace(now)?;
-        let passed = time::Duration::try_from(now.1.saturating_duration_since(monotonic)).ok()?;
-        let step = (now.0.moment() - wall.moment()).checked_sub(passed)?;
+        let (now, boot) = (Timestamp::now(), since_boot());
+        let (wall, earlier) = self.last.replace((now, boot))?;
+        let passed = time::Duration::try_from(boot.saturating_sub(earlier)).ok()?;
+        let step = (now.moment() - wall.moment()).checked_sub(passed)?;
         (step.abs() >= STEP).then_some(step)
     }
 
@@ -87,6 +87,12 @@ impl Clock {
         let error = aws.map(|aws| (wall.moment() - aws).as_seconds_f64());
         Reading { wall, error_s: error.filter(|error| error.abs() >= NOTICEABLE), known: error.is_some() }
     }
+}
+
+/// Since this host was started, sleep included.
+fn since_boot() -> Duration {
+    let now = clock_gettime(ClockId::Boottime);
+    Duration::new(now.tv_sec.try_into().unwrap_or(0), now.tv_nsec.try_into().unwrap_or(0))
 }
 
 /// This host's clock minus AWS's, in seconds: the median over the answers that are marked as AWS's.
@@ -111,7 +117,6 @@ mod tests {
     use std::time::Duration;
 
     use time::OffsetDateTime;
-    use tokio::time::Instant;
 
     use super::{Clock, Reading};
     use crate::model::units::Timestamp;
@@ -121,7 +126,7 @@ mod tests {
     }
 
     fn check(aws: Option<i64>, wall: i64, elapsed: u64, expected: Option<f64>, told: i64) {
-        let clock = Clock { origin: Instant::now(), aws: aws.map(|seconds| at(seconds).moment()), last: None };
+        let clock = Clock { aws: aws.map(|seconds| at(seconds).moment()), last: None };
         let reading = clock.reading(at(wall), Duration::from_secs(elapsed));
         assert_eq!(reading, Reading { wall: at(wall), error_s: expected, known: aws.is_some() });
         assert_eq!(reading.correction_s(), aws.map(|_| expected.unwrap_or(0.0)));
@@ -131,7 +136,7 @@ mod tests {
     #[test]
     fn the_end_of_the_calendar_is_no_panic() {
         let last = OffsetDateTime::new_utc(time::Date::MAX, time::Time::MIDNIGHT);
-        let clock = Clock { origin: Instant::now(), aws: Some(last), last: None };
+        let clock = Clock { aws: Some(last), last: None };
         let reading = clock.reading(at(0), Duration::from_hours(48));
         assert_eq!((reading.known, reading.true_time()), (false, at(0)));
         let far = clock.reading(at(0), Duration::ZERO);

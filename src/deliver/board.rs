@@ -1,6 +1,6 @@
 //! What is told of the delivery: in the report, in the samples, and in the log once for each change.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use tokio::time::Instant;
 
@@ -24,6 +24,8 @@ pub(super) struct Board {
     late: u64,
     /// Datums that CloudWatch does not take, of rounds that it took otherwise.
     poison: u64,
+    /// The series of such datums that were told of.
+    refused: BTreeSet<String>,
     /// Datums that were late and that samples were told of.
     told: u64,
     /// Requests that were made.
@@ -128,7 +130,14 @@ impl Board {
     /// A datum is not taken.
     pub(super) fn poisoned(&mut self, datum: &metric::Datum, trouble: &Trouble) {
         self.poison += 1;
-        self.log.rejected(datum, trouble);
+        // Whatever is refused for its series is refused in every round.
+        let dimensions: Vec<String> = datum.dimensions.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let series = format!("{} {{{}}}", datum.metric.as_str(), dimensions.join(", "));
+        if self.refused.len() < MOST_REFUSED && self.refused.insert(series) {
+            self.log.rejected(datum, trouble);
+        } else {
+            tracing::debug!(cause = trouble.cause.as_str(), "a datum of a series that was told of is dropped");
+        }
     }
 
     /// What the next sample tells: datums delivered late since the last time this was asked, and those that were lost and
@@ -198,3 +207,6 @@ fn of_spool(summary: &Summary) -> impl Iterator<Item = Problem> {
     });
     degraded.into_iter().chain(full)
 }
+
+/// Series that are told of.
+const MOST_REFUSED: usize = 100;

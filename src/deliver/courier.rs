@@ -170,11 +170,8 @@ impl Courier {
             }
         }
         if self.orders.surroundings.has_changed().is_ok_and(|changed| changed) {
-            let around = self.orders.surroundings.borrow_and_update().clone();
-            if let Some(error) = around.clock_error_s {
-                self.clock.set_error(error);
-            }
-            if around.region.is_some() {
+            let known = self.orders.surroundings.borrow_and_update().region.is_some();
+            if known {
                 self.board().ready();
             }
         }

@@ -55,6 +55,8 @@ pub struct Spool {
     loaded: bool,
     /// Why the disk is not used now.
     trouble: Option<Trouble>,
+    /// It was said that a segment cannot be read now.
+    unread: bool,
     next: u64,
     full: bool,
     counters: Counters,
@@ -97,6 +99,7 @@ impl Spool {
             dirty: false,
             loaded: folder.is_none(),
             trouble: None,
+            unread: false,
             next: 0,
             full: false,
             counters: Counters::default(),

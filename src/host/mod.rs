@@ -86,7 +86,8 @@ pub async fn discover(query: &Query) -> HostFacts {
         }
     };
     // The question to IMDS is on its way while the files are read.
-    let (answer, local) = tokio::join!(asked, async { local(query, Root::new(&query.root), &mut Connections::default()) });
+    let (answer, local) =
+        tokio::join!(asked, async { local(query, Root::new(&query.root), &mut Connections::default()) });
     facts(query, scene, local, answer, start)
 }
 

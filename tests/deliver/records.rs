@@ -3,11 +3,12 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Arc, Mutex},
+    sync::Mutex,
+    thread::{ThreadId, current},
     time::Duration,
 };
 
-use tracing::{Subscriber, field::Visit, subscriber::set_default};
+use tracing::{Subscriber, field::Visit, subscriber::set_global_default};
 use tracing_subscriber::{Layer, layer::Context, prelude::*};
 use vpce_probe::model::{event::Event, sample::Condition};
 
@@ -16,9 +17,27 @@ use crate::{
     fake::{Fake, Mode},
 };
 
-/// The fields of each record of a kind.
-#[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<BTreeMap<String, String>>>>);
+type Record = BTreeMap<String, String>;
+
+/// The fields of each record that is worth more than a debugger's look, and the thread that made it: a test's own.
+///
+/// One for the whole process: `tracing` takes a place in the code that first speaks on a thread without a subscriber to be
+/// of no interest to anybody.
+struct Kept;
+
+static KEPT: Mutex<Vec<(ThreadId, Record)>> = Mutex::new(Vec::new());
+
+impl Kept {
+    fn start() {
+        set_global_default(tracing_subscriber::registry().with(Self)).expect("the only one");
+    }
+
+    /// The records of this test.
+    fn own() -> Vec<Record> {
+        let all = KEPT.lock().expect("not poisoned").clone();
+        all.into_iter().filter(|(thread, _)| *thread == current().id()).map(|(_, record)| record).collect()
+    }
+}
 
 impl<S: Subscriber> Layer<S> for Kept {
     fn on_event(&self, event: &tracing::Event<'_>, _context: Context<'_, S>) {
@@ -26,13 +45,13 @@ impl<S: Subscriber> Layer<S> for Kept {
         event.record(&mut reader);
         let told = *event.metadata().level() <= tracing::Level::INFO;
         if told && event.metadata().target().starts_with("vpce_probe") {
-            self.0.lock().expect("not poisoned").push(reader.0);
+            KEPT.lock().expect("not poisoned").push((current().id(), reader.0));
         }
     }
 }
 
 #[derive(Default)]
-struct Reader(BTreeMap<String, String>);
+struct Reader(Record);
 
 impl Visit for Reader {
     fn record_str(&mut self, field: &tracing::field::Field, value: &str) {
@@ -46,8 +65,7 @@ impl Visit for Reader {
 
 #[tokio::test]
 async fn an_outage_is_three_records_however_many_attempts() {
-    let kept = Kept::default();
-    let _guard = set_default(tracing_subscriber::registry().with(kept.clone()));
+    Kept::start();
     let fake = Fake::start().await;
     fake.always(Mode::Error(503, "ServiceUnavailable", "later"));
     let delivery = beside(&fake);
@@ -59,7 +77,7 @@ async fn an_outage_is_three_records_however_many_attempts() {
     fake.always(Mode::Ok);
     all_delivered(&delivery, &fake, 4, 1).await;
     until("that is told", || delivery.shipping().state == "ok").await;
-    let told = kept.0.lock().expect("not poisoned").clone();
+    let told = Kept::own();
     let ids: Vec<&str> = told.iter().filter_map(|record| record.get("message_id")).map(String::as_str).collect();
     let expected = [Event::ShippingTrouble, Event::ShippingRecovered, Event::ShippingCaughtUp].map(Event::id);
     assert_eq!(ids, expected, "{told:#?}");

@@ -1,6 +1,18 @@
 //! Bytes that are missing or not what they were.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use tracing_subscriber::{
+    Layer,
+    layer::{Context, SubscriberExt},
+};
 
 use vpce_probe::deliver::spool::{Parts, Spool, Tally};
 
@@ -182,5 +194,40 @@ fn garbage_in_place_of_files_is_survived() {
         spool.append(&small(NOW), Parts::ALL, WEIGHT, at(NOW));
         balanced(&spool);
         assert!(bytes(folder.path()) < MEGABYTES_16);
+    }
+}
+
+#[test]
+fn what_cannot_be_read_now_waits_and_is_told_of_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let spool = &mut Spool::open(Some(folder.path()), MEGABYTES_16, at(NOW));
+    for n in 0..ROUNDS {
+        spool.append(&small(NOW + n.cast_signed()), Parts::ALL, WEIGHT, at(NOW));
+    }
+    let segment = segments(folder.path()).into_iter().next().expect("a segment");
+    let aside = folder.path().join("aside");
+    fs::rename(&segment, &aside).expect("renamed");
+    fs::create_dir(&segment).expect("a folder in its place");
+    let told = Warnings::default();
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(told.clone()), || {
+        for _ in 0..20 {
+            assert_eq!(numbers(spool, NOW), Vec::<u64>::new());
+        }
+    });
+    assert_eq!(told.0.load(Ordering::Relaxed), 1);
+    fs::remove_dir(&segment).expect("removed");
+    fs::rename(&aside, &segment).expect("back");
+    assert_eq!(numbers(spool, NOW).len() as u64, ROUNDS);
+}
+
+/// Counts warnings.
+#[derive(Clone, Default)]
+struct Warnings(Arc<AtomicU32>);
+
+impl<S: tracing::Subscriber> Layer<S> for Warnings {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        if *event.metadata().level() == tracing::Level::WARN {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{
     Spool,
+    folder::Fault,
     mark::{Change, Loss, Mark, Parts, Seq, seconds},
     segment::{Segment, Unread},
 };
@@ -41,6 +42,10 @@ struct Search {
     room: u32,
     full: bool,
     found: Vec<Waiting>,
+    /// What could not be read, though it may be later.
+    unread: Option<Fault>,
+    /// Whether anything was read from the disk.
+    read: bool,
 }
 
 impl Spool {
@@ -54,7 +59,8 @@ impl Spool {
     ) -> Vec<Waiting> {
         self.expire(now);
         let future = seconds(now).saturating_add(MOST_AHEAD);
-        let mut search = Search { below, wanted, doubt, future, room: most_datums, full: false, found: Vec::new() };
+        let (room, found) = (most_datums, Vec::new());
+        let mut search = Search { below, wanted, doubt, future, room, full: false, found, unread: None, read: false };
         let mut lost = Vec::new();
         for held in self.memory.iter().rev() {
             if let Some(parts) = search.next(held.seq, &held.mark) {
@@ -69,6 +75,7 @@ impl Spool {
                 lost.extend(self.gather_from(segment, &mut search));
             }
         }
+        self.tell_unread(search.unread.take(), search.read);
         for why in Loss::ALL {
             let rounds: Vec<_> =
                 lost.iter().filter(|(_, found)| *found == why).map(|(seq, _)| (*seq, Parts::ALL)).collect();
@@ -78,6 +85,18 @@ impl Spool {
             }
         }
         search.found
+    }
+
+    /// Says once that a segment cannot be read, however often it is looked at until something can be read again.
+    fn tell_unread(&mut self, unread: Option<Fault>, read: bool) {
+        match unread {
+            Some(fault) if !self.unread => {
+                tracing::warn!(%fault, reason = %fault.error, "a segment of the spool cannot be read now");
+                self.unread = true;
+            }
+            None if read => self.unread = false,
+            Some(_) | None => {}
+        }
     }
 
     /// Takes from one segment, and says what of it is lost.
@@ -95,17 +114,28 @@ impl Spool {
                         return segment.waiting().map(|(seq, _)| (Seq(seq), Loss::Damaged)).collect();
                     }
                     Err(fault) => {
+<<<<<<< HEAD
                         segment.tell(&fault);
+=======
+                        search.unread = Some(fault);
+>>>>>>> breaker
                         return lost;
                     }
                 }
             }
             let Some(file) = &file else { return lost };
             match segment.read(file, folder, seq) {
-                Ok(payload) => lost.extend(search.take(seq, &mark, parts, &payload)),
+                Ok(payload) => {
+                    search.read = true;
+                    lost.extend(search.take(seq, &mark, parts, &payload));
+                }
                 Err(Unread::Lost(why)) => lost.push((Seq(seq), why)),
                 Err(Unread::Fault(fault)) => {
+<<<<<<< HEAD
                     segment.tell(&fault);
+=======
+                    search.unread = Some(fault);
+>>>>>>> breaker
                     return lost;
                 }
             }
