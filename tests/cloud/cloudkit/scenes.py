@@ -635,7 +635,7 @@ def verdict(daemon, name):
 
 def announced(text, target):
     """The announcements of changes of this target's verdict, but for that of the start."""
-    return re.findall(rf"\b{target} is (?:failed|degraded|healthy)\b.*(?:it was|again)", text)
+    return re.findall(rf"\b{target} (?:has failed|is degraded|is healthy)\b.*(?:it was|it had|again)", text)
 
 
 def announced_once(daemon, words):
