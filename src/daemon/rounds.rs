@@ -338,6 +338,10 @@ fn files(config: &Config, environment: &BTreeMap<String, String>, disk: &Disk) -
 
 /// The last round of a daemon that ended a moment ago: after an update or a crash, what was announced stays announced.
 fn earlier(path: &Path, now: Timestamp) -> Option<Round> {
+    // A pipe in its place would be waited for.
+    if !path.is_file() {
+        return None;
+    }
     let mut bytes = Vec::new();
     File::open(path).and_then(|file| file.take(LARGEST_STATE).read_to_end(&mut bytes)).ok()?;
     let round: Round = serde_json::from_slice(&bytes).ok()?;

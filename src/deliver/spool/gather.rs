@@ -89,12 +89,12 @@ impl Spool {
 
     /// Says once that a segment cannot be read, however often it is looked at until something can be read again.
     fn tell_unread(&mut self, unread: Option<Fault>, read: bool) {
-        match unread {
-            Some(fault) if !self.unread => {
-                tracing::warn!(%fault, reason = %fault.error, "a segment of the spool cannot be read now");
-                self.unread = true;
+        match unread.map(|fault| format!("{fault}: {}", fault.error)) {
+            Some(reason) if self.unread.as_ref() != Some(&reason) => {
+                tracing::warn!(reason, "a segment of the spool cannot be read now");
+                self.unread = Some(reason);
             }
-            None if read => self.unread = false,
+            None if read => self.unread = None,
             Some(_) | None => {}
         }
     }
