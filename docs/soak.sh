@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The long repeat counts that CI has no time for, about 15 minutes on four cores. Usage: docs/soak.sh BINARY [REPORTS];
+# The long repeat counts that CI has no time for, about 25 minutes on four cores. Usage: docs/soak.sh BINARY [REPORTS];
 # `make soak` keeps the output in docs/soak.log. REPORTS is a folder for the JSON of rounds that are not as expected. A
 # count that fails does not keep the others from running.
 set -uo pipefail
@@ -34,5 +34,7 @@ soak 50 4 large-hello-dropped large-hello-reset
 holes=$(cd tests/lab/scenarios && ls mtu-out-*.toml mtu-in-*.toml mtu-both-*.toml | grep -v -- -icmp-)
 # shellcheck disable=SC2086  # one word a scenario
 soak 50 2 ${holes//.toml/}
+# The daemon's parts: memory, descriptors and spool do not grow.
+"${bin%/*}/examples/soak" 50000 || failed=1
 tests/lab/lab bench --runs 51 --bin "$bin" || failed=1
 exit $failed

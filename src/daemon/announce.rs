@@ -70,7 +70,7 @@ fn sentence(change: &Change) -> String {
         }
         (Some(Standing { verdict, cause: None }), Some(lasted)) => format!("it was {verdict} for {}", span(lasted)),
         (Some(Standing { verdict, .. }), None) => format!("it was {verdict}"),
-        (None, _) => "as it was found at the start".to_owned(),
+        (None, _) => "the first verdict since the start".to_owned(),
     };
     let at = stage.map_or_else(String::new, |stage| format!(" at {stage}"));
     match standing {
@@ -86,7 +86,7 @@ fn round_change(round: &Round, change: RoundChange) {
     let before = match (change.previous, change.lasted_s) {
         (Some(previous), Some(lasted)) => format!("was {previous} for {}", span(lasted)),
         (Some(previous), None) => format!("was {previous}"),
-        (None, _) => "as it was found at the start".to_owned(),
+        (None, _) => "the first verdict since the start".to_owned(),
     };
     let level = match change.verdict {
         RoundVerdict::Failed => Level::Error,

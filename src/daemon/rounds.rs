@@ -22,6 +22,7 @@ use crate::{
     host::Watch,
     metric,
     model::{
+        cause::Cause,
         event::{Entry, Event, Field, Level},
         plan::DnsPlan,
         round::{Round, SCHEMA_VERSION},
@@ -158,6 +159,9 @@ impl Rounds {
     pub(super) async fn round(&mut self) -> Told {
         let start = Instant::now();
         let reading = self.clock.read();
+        if let Some(step) = self.clock.step() {
+            self.history.clock_was_set(step);
+        }
         let begun = self.timetable.begin(start, reading);
         if begun.missed > 0 {
             let words = "rounds were not made: the one before took too long, the machine slept, or its clock was set";
@@ -209,11 +213,14 @@ impl Rounds {
         if round.verdict != RoundVerdict::Healthy {
             self.watch.doubt();
         }
+        if round.findings.iter().any(|finding| finding.cause == Cause::AgentStale) {
+            self.watch.doubt_agent();
+        }
         round.interval_s = Some(self.settings.config.interval.as_secs_f64());
         let news = self.history.observe(&mut round);
         self.timetable.recheck(&news, begun.reason, self.settings.config.round_deadline);
         if let Some(delivery) = &self.delivery {
-            delivery.surroundings(surroundings(&round, &plan, self.clock.known_error()));
+            delivery.surroundings(surroundings(&round, &plan, reading.correction_s()));
             if let Some(tick) = begun.stands_for {
                 let condition = self.tail.follow(round.verdict, tick);
                 delivery.submit(metric::sample(&round, tick, condition, delivery.counters()));

@@ -161,7 +161,7 @@ mod tests {
         fn read(&self) -> Reading {
             let elapsed = i64::try_from(self.start.elapsed().as_millis()).expect("a short test");
             let wall = Timestamp::from_unix_millis(1_795_000_000_000 + self.ahead + elapsed).expect("a moment");
-            Reading { wall, error_s: None }
+            Reading { wall, error_s: None, known: false }
         }
     }
 

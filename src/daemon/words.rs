@@ -58,7 +58,10 @@ fn shipping(shipping: &Shipping) -> String {
         let _ = write!(words, ", last delivered {}", moment(last));
     }
     if shipping.spooled > 0 {
-        let _ = write!(words, ", {} rounds wait", shipping.spooled);
+        let _ = match shipping.spooled {
+            1 => write!(words, ", 1 round waits"),
+            many => write!(words, ", {many} rounds wait"),
+        };
     }
     if shipping.lost > 0 {
         let _ = write!(words, ", {} datums lost", shipping.lost);

@@ -60,7 +60,7 @@ impl Delivery {
     pub fn start(settings: Settings, dialer: Dialer, disk: Disk, surroundings: Surroundings) -> Self {
         let clock = Clock::default();
         let store = Store::open(&settings, disk, clock.clone());
-        let board = Arc::<Mutex<Board>>::default();
+        let board = Arc::new(Mutex::new(Board::new(&settings)));
         let (settings, of_settings) = watch::channel((settings, dialer));
         let (surroundings, of_surroundings) = watch::channel(surroundings);
         let (stop, of_stop) = watch::channel(None);
@@ -74,6 +74,8 @@ impl Delivery {
     /// Takes a sample. It waits in the spool until CloudWatch has confirmed it.
     pub fn submit(&self, sample: Sample) {
         self.store.keep(sample, &self.settings.borrow().0.metrics);
+        // The task may be waiting for the disk just then.
+        self.board().observe(&self.store.summary());
     }
 
     /// What the latest round knows.

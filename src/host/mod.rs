@@ -21,7 +21,7 @@ use ipnet::IpNet;
 use tokio::time::Instant;
 
 pub use self::watch::Watch;
-use self::{files::Root, imds::Question};
+use self::{files::Root, imds::Question, sockets::Connections};
 use crate::model::{
     cause::Cause,
     host::{AgentState, HostFacts, ImdsState, RegionSource, Role},
@@ -86,7 +86,8 @@ pub async fn discover(query: &Query) -> HostFacts {
         }
     };
     // The question to IMDS is on its way while the files are read.
-    let (answer, local) = tokio::join!(asked, async { local(query, Root::new(&query.root)) });
+    let (answer, local) =
+        tokio::join!(asked, async { local(query, Root::new(&query.root), &mut Connections::default()) });
     facts(query, scene, local, answer, start)
 }
 
@@ -127,7 +128,7 @@ struct Local {
     search: Vec<String>,
 }
 
-fn local(query: &Query, root: Root<'_>) -> Local {
+fn local(query: &Query, root: Root<'_>, connections: &mut Connections) -> Local {
     let links = link::links(root);
     let (name_servers, search) = resolv_conf::read(root);
     let seen = agent::read(root, SystemTime::now());
@@ -138,8 +139,8 @@ fn local(query: &Query, root: Root<'_>) -> Local {
         resolvers: name_servers.iter().map(|server| server.address.ip()).collect(),
         name_servers,
         proxies: proxy::read(root, &query.environment, &seen.pids),
+        established: connections.look(root, &seen.agent),
         agent: seen.agent,
-        established: sockets::established(root),
         ..HostFacts::default()
     };
     Local { facts, search }

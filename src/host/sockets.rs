@@ -1,12 +1,49 @@
 //! Remote ends of established TCP connections: whether the SSM agent (or anybody) holds one to an endpoint.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
+
+use tokio::time::Instant;
 
 use super::files::Root;
+use crate::model::host::{Agent, AgentState};
+
+/// This host's connections, read anew once in a while only: for each look the kernel walks its whole table, which on a
+/// large host takes as long as all handshakes of a round.
+#[derive(Debug, Default)]
+pub(super) struct Connections {
+    known: Option<(Option<Vec<SocketAddr>>, Instant)>,
+}
+
+impl Connections {
+    /// What [`established`] says, as of now or some minutes ago. Nobody asks while the agent, whose connection is looked
+    /// for, does not run.
+    pub(super) fn look(&mut self, root: Root<'_>, agent: &Agent) -> Option<Vec<SocketAddr>> {
+        if agent.state != AgentState::Running {
+            self.known = None;
+            return None;
+        }
+        if let Some((remotes, at)) = &self.known
+            && at.elapsed() < KEPT
+        {
+            return remotes.clone();
+        }
+        let remotes = established(root);
+        self.known = Some((remotes.clone(), Instant::now()));
+        remotes
+    }
+
+    /// They are read anew the next time.
+    pub(super) fn forget(&mut self) {
+        self.known = None;
+    }
+}
 
 /// The distinct remote ends with port 443 of this network namespace's established TCP connections, at most 256.
 /// `None` where the kernel does not show its tables, or they are too long to be read whole: nobody can tell.
-pub(super) fn established(root: Root<'_>) -> Option<Vec<SocketAddr>> {
+fn established(root: Root<'_>) -> Option<Vec<SocketAddr>> {
     let mut remotes = Vec::new();
     for (table, needed) in [("/proc/net/tcp", Needed::Always), ("/proc/net/tcp6", Needed::WherePresent)] {
         let bytes = match (root.bytes(table, MOST_TABLE), needed) {
@@ -67,6 +104,8 @@ const HTTPS: u16 = 443;
 /// About 14,000 sockets; on a busier host nobody wants a monitor to walk them every minute.
 const MOST_TABLE: u64 = 2 * 1024 * 1024;
 const MOST_REMOTES: usize = 256;
+/// As long as the agent must have run before anything is said of its connections.
+const KEPT: Duration = Duration::from_mins(5);
 
 #[cfg(test)]
 mod tests {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::{task::JoinHandle, time::Instant};
 
-use super::{Query, Scene, facts, files::Root, imds, local};
+use super::{Query, Scene, facts, files::Root, imds, local, sockets::Connections};
 use crate::model::host::{HostFacts, ImdsState};
 
 /// What outlives a round of what is known about the host.
@@ -18,6 +18,7 @@ pub struct Watch {
     /// Answers in a row that did not tell all.
     failures: u32,
     doubted: bool,
+    connections: Connections,
 }
 
 #[derive(Debug)]
@@ -46,13 +47,18 @@ impl Watch {
                 said.answer.clone()
             }
         };
-        let local = local(query, Root::new(&query.root));
+        let local = local(query, Root::new(&query.root), &mut self.connections);
         facts(query, scene, local, answer, start)
     }
 
     /// A round failed: perhaps by what is no longer true of the host.
     pub const fn doubt(&mut self) {
         self.doubted = true;
+    }
+
+    /// The agent was found without its connection: that is over as soon as it has one.
+    pub fn doubt_agent(&mut self) {
+        self.connections.forget();
     }
 
     /// Other questions are asked from now on.
@@ -145,7 +151,7 @@ mod tests {
     async fn imds_is_asked_hourly_and_sooner_after_failures() {
         let mut watch = Watch::default();
         watch.keep(answer(ImdsState::Ok, Some("eu-west-1")));
-        advance(REFRESH - Duration::from_secs(1)).await;
+        advance(REFRESH.saturating_sub(Duration::from_secs(1))).await;
         assert!(!asks(&watch));
         advance(Duration::from_secs(1)).await;
         assert!(asks(&watch));

@@ -9,7 +9,7 @@ use crate::model::round::Round;
 /// Never: a report has string keys only, and its floats that are not finite are written as `null`.
 #[must_use]
 pub fn render(round: &Round) -> String {
-    escaped(&serde_json::to_string_pretty(round).expect("a report has string keys only and no failing Serialize"))
+    escaped(serde_json::to_string_pretty(round).expect("a report has string keys only and no failing Serialize"))
 }
 
 /// The same in one line: what a state file holds.
@@ -18,10 +18,14 @@ pub fn render(round: &Round) -> String {
 /// Never, as [`render`].
 #[must_use]
 pub fn compact(round: &Round) -> String {
-    escaped(&serde_json::to_string(round).expect("a report has string keys only and no failing Serialize"))
+    escaped(serde_json::to_string(round).expect("a report has string keys only and no failing Serialize"))
 }
 
-fn escaped(plain: &str) -> String {
+fn escaped(mut plain: String) -> String {
+    if plain.bytes().all(|byte| byte == b'\n' || (b' '..=b'~').contains(&byte)) {
+        plain.push('\n');
+        return plain;
+    }
     let mut out = String::with_capacity(plain.len() + 1);
     for c in plain.chars() {
         // Only within strings can such a character stand: serde_json escapes those below U+0020 and leaves DEL, the C1

@@ -24,7 +24,9 @@ pub fn driver_counters(link: &str) -> io::Result<Vec<(String, u64)>> {
     set_words(&mut values, [GET_VALUES, u32_of(count), 0, 0]);
     request(&socket, link, &mut values)?;
 
-    let names: Vec<u8> = names.iter().flat_map(|word| word.to_ne_bytes()).skip(STRINGS_HEADER).collect();
+    // Not all of the room: it is a hundred times what most drivers have.
+    let bytes = names.iter().flat_map(|word| word.to_ne_bytes()).skip(STRINGS_HEADER);
+    let names: Vec<u8> = bytes.take(count * NAME).collect();
     Ok(names.chunks_exact(NAME).map(text).zip(values.into_iter().skip(words(VALUES_HEADER))).take(count).collect())
 }
 

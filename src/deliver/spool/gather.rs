@@ -80,7 +80,7 @@ impl Spool {
             let rounds: Vec<_> =
                 lost.iter().filter(|(_, found)| *found == why).map(|(seq, _)| (*seq, Parts::ALL)).collect();
             if !rounds.is_empty() {
-                tracing::warn!(rounds = rounds.len(), reason = %why, "rounds of the spool cannot be read and are lost");
+                tracing::debug!(rounds = rounds.len(), reason = %why, "rounds of the spool cannot be read and are lost");
                 self.discard(&rounds, why);
             }
         }
@@ -114,7 +114,11 @@ impl Spool {
                         return segment.waiting().map(|(seq, _)| (Seq(seq), Loss::Damaged)).collect();
                     }
                     Err(fault) => {
+<<<<<<< HEAD
+                        segment.tell(&fault);
+=======
                         search.unread = Some(fault);
+>>>>>>> breaker
                         return lost;
                     }
                 }
@@ -127,7 +131,11 @@ impl Spool {
                 }
                 Err(Unread::Lost(why)) => lost.push((Seq(seq), why)),
                 Err(Unread::Fault(fault)) => {
+<<<<<<< HEAD
+                    segment.tell(&fault);
+=======
                     search.unread = Some(fault);
+>>>>>>> breaker
                     return lost;
                 }
             }
