@@ -55,8 +55,6 @@ pub struct Spool {
     loaded: bool,
     /// Why the disk is not used now.
     trouble: Option<Trouble>,
-    /// Why a segment cannot be read now, as it was said.
-    unread: Option<String>,
     next: u64,
     full: bool,
     counters: Counters,
@@ -99,7 +97,6 @@ impl Spool {
             dirty: false,
             loaded: folder.is_none(),
             trouble: None,
-            unread: None,
             next: 0,
             full: false,
             counters: Counters::default(),

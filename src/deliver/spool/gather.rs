@@ -2,7 +2,6 @@
 
 use super::{
     Spool,
-    folder::Fault,
     mark::{Change, Loss, Mark, Parts, Seq, seconds},
     segment::{Segment, Unread},
 };
@@ -42,10 +41,6 @@ struct Search {
     room: u32,
     full: bool,
     found: Vec<Waiting>,
-    /// What could not be read, though it may be later.
-    unread: Option<Fault>,
-    /// Whether anything was read from the disk.
-    read: bool,
 }
 
 impl Spool {
@@ -60,7 +55,7 @@ impl Spool {
         self.expire(now);
         let future = seconds(now).saturating_add(MOST_AHEAD);
         let (room, found) = (most_datums, Vec::new());
-        let mut search = Search { below, wanted, doubt, future, room, full: false, found, unread: None, read: false };
+        let mut search = Search { below, wanted, doubt, future, room, full: false, found };
         let mut lost = Vec::new();
         for held in self.memory.iter().rev() {
             if let Some(parts) = search.next(held.seq, &held.mark) {
@@ -75,7 +70,6 @@ impl Spool {
                 lost.extend(self.gather_from(segment, &mut search));
             }
         }
-        self.tell_unread(search.unread.take(), search.read);
         for why in Loss::ALL {
             let rounds: Vec<_> =
                 lost.iter().filter(|(_, found)| *found == why).map(|(seq, _)| (*seq, Parts::ALL)).collect();
@@ -85,18 +79,6 @@ impl Spool {
             }
         }
         search.found
-    }
-
-    /// Says once that a segment cannot be read, however often it is looked at until something can be read again.
-    fn tell_unread(&mut self, unread: Option<Fault>, read: bool) {
-        match unread.map(|fault| format!("{fault}: {}", fault.error)) {
-            Some(reason) if self.unread.as_ref() != Some(&reason) => {
-                tracing::warn!(reason, "a segment of the spool cannot be read now");
-                self.unread = Some(reason);
-            }
-            None if read => self.unread = None,
-            Some(_) | None => {}
-        }
     }
 
     /// Takes from one segment, and says what of it is lost.
@@ -114,28 +96,17 @@ impl Spool {
                         return segment.waiting().map(|(seq, _)| (Seq(seq), Loss::Damaged)).collect();
                     }
                     Err(fault) => {
-<<<<<<< HEAD
                         segment.tell(&fault);
-=======
-                        search.unread = Some(fault);
->>>>>>> breaker
                         return lost;
                     }
                 }
             }
             let Some(file) = &file else { return lost };
             match segment.read(file, folder, seq) {
-                Ok(payload) => {
-                    search.read = true;
-                    lost.extend(search.take(seq, &mark, parts, &payload));
-                }
+                Ok(payload) => lost.extend(search.take(seq, &mark, parts, &payload)),
                 Err(Unread::Lost(why)) => lost.push((Seq(seq), why)),
                 Err(Unread::Fault(fault)) => {
-<<<<<<< HEAD
                     segment.tell(&fault);
-=======
-                    search.unread = Some(fault);
->>>>>>> breaker
                     return lost;
                 }
             }
