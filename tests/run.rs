@@ -118,6 +118,17 @@ fn a_config_that_cannot_be_read_again_stays() {
 }
 
 #[test]
+fn a_pipe_in_place_of_the_last_round_is_not_waited_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = config(&folder, "config.toml", "run", "var");
+    let last = folder.path().join("run/last.json");
+    let daemon = Daemon::start(&format!("mkdir {0}/run && mkfifo {0}/run/last.json", folder.path().display()), &path);
+    daemon.says("targets healthy");
+    assert_eq!(daemon.end(), Some(0));
+    assert!(last.is_file());
+}
+
+#[test]
 fn what_is_locked_stays_until_a_restart() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = config(&folder, "config.toml", "run", "var");

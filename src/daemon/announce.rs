@@ -123,11 +123,12 @@ fn round_change(round: &Round, change: RoundChange) {
         RoundVerdict::Degraded => Level::Warning,
         RoundVerdict::Healthy => Level::Info,
     };
-    let mut entry = Entry::new(Event::RoundChanged, format!("this host {}; {before}", present(of_host(change.verdict))))
-        .at(level)
-        .with(Field::Round, &round.round)
-        .with(Field::Verdict, change.verdict)
-        .with(Field::ElapsedMs, round.elapsed_ms);
+    let mut entry =
+        Entry::new(Event::RoundChanged, format!("this host {}; {before}", present(of_host(change.verdict))))
+            .at(level)
+            .with(Field::Round, &round.round)
+            .with(Field::Verdict, change.verdict)
+            .with(Field::ElapsedMs, round.elapsed_ms);
     if let Some(finding) = round.findings.first() {
         entry = entry.with(Field::Cause, finding.cause).with(Field::Severity, finding.severity);
     }

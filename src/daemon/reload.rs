@@ -33,7 +33,11 @@ fn refuse(refusal: &Refusal) -> String {
         Refusal::Mistakes(diagnostics) => diagnostics
             .iter()
             .filter(|diagnostic| diagnostic.severity == Severity::Error)
-            .map(|diagnostic| config::render(std::slice::from_ref(diagnostic)).trim_end().to_owned())
+            .map(|diagnostic| {
+                let shown = config::render(std::slice::from_ref(diagnostic));
+                // Without the count at its end: each is a record of its own.
+                shown.split("\n\n").next().unwrap_or_default().trim_end().to_owned()
+            })
             .collect(),
     };
     for mistake in &mistakes {
@@ -41,7 +45,11 @@ fn refuse(refusal: &Refusal) -> String {
         say(&Entry::new(Event::ReloadRefused, words).with(Field::Error, mistake));
     }
     let first = mistakes.first().and_then(|mistake| mistake.lines().next()).unwrap_or_default();
-    format!("reload refused ({} mistakes), the old config stays: {first}", mistakes.len())
+    let count = match mistakes.len() {
+        1 => "1 mistake".to_owned(),
+        many => format!("{many} mistakes"),
+    };
+    format!("reload refused ({count}), the old config stays: {first}")
 }
 
 /// Whether the settings lead to targets at all, as far as that can be told before the region is known.

@@ -213,7 +213,7 @@ impl Rounds {
         if round.verdict != RoundVerdict::Healthy {
             self.watch.doubt();
         }
-        if round.findings.iter().any(|finding| finding.cause == Cause::AgentStale) {
+        if round.host.problems.iter().any(|problem| problem.cause == Cause::AgentStale) {
             self.watch.doubt_agent();
         }
         round.interval_s = Some(self.settings.config.interval.as_secs_f64());
@@ -345,6 +345,10 @@ fn files(config: &Config, environment: &BTreeMap<String, String>, disk: &Disk) -
 
 /// The last round of a daemon that ended a moment ago: after an update or a crash, what was announced stays announced.
 fn earlier(path: &Path, now: Timestamp) -> Option<Round> {
+    // A pipe in its place would be waited for.
+    if !path.is_file() {
+        return None;
+    }
     let mut bytes = Vec::new();
     File::open(path).and_then(|file| file.take(LARGEST_STATE).read_to_end(&mut bytes)).ok()?;
     let round: Round = serde_json::from_slice(&bytes).ok()?;

@@ -20,8 +20,7 @@ pub(super) fn status(round: &Round, starting: bool) -> String {
 }
 
 fn verdict(round: &Round) -> String {
-    let judged: Vec<&TargetReport> =
-        round.targets.iter().filter(|report| report.verdict != Verdict::Skipped).collect();
+    let judged: Vec<&TargetReport> = round.targets.iter().filter(|report| report.verdict != Verdict::Skipped).collect();
     let well = judged.iter().filter(|report| report.verdict == Verdict::Healthy).count();
     let counts = format!("{well} of {} targets healthy", judged.len());
     if round.verdict == RoundVerdict::Healthy {

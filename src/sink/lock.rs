@@ -1,9 +1,9 @@
 //! One daemon a host: a lock on a file, which the kernel releases when its holder dies, however it dies.
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{File, OpenOptions, Permissions, TryLockError},
     io::{self, Read, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::Path,
 };
 
@@ -40,18 +40,17 @@ impl Lock {
     pub fn take(folder: &Path) -> Result<Self, NoLock> {
         let path = folder.join(FILE);
         let at = |source| NoLock::Io { path: path.display().to_string(), source };
-        let mut file: File = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o644)
-            .open(&path)
-            .map_err(at)?;
+        let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o644).open(&path);
+        // Another user's file can be looked at, and that is enough to see who holds the lock.
+        let mut file: File = opened.or_else(|error| File::open(&path).map_err(|_| error)).map_err(at)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(NoLock::Held { pid: holder(&file) }),
             Err(TryLockError::Error(error)) => return Err(at(error)),
+        }
+        // A unit's umask must not keep other users from seeing that it is held.
+        if let Err(error) = file.set_permissions(Permissions::from_mode(0o644)) {
+            tracing::debug!(%error, "the lock's file keeps its mode");
         }
         // The lock holds without the number, which is for the message alone: a full disk must not stop the daemon.
         if let Err(error) = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())) {
@@ -73,7 +72,7 @@ const LONGEST: u64 = 32;
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, process::Command};
+    use std::{fs, os::unix::fs::PermissionsExt, process::Command};
 
     use super::{FILE, Lock, NoLock};
 
@@ -87,6 +86,16 @@ mod tests {
         assert_eq!(refused.to_string(), format!("another instance runs (PID {})", std::process::id()));
         drop(first);
         Lock::take(folder.path()).expect("free again");
+    }
+
+    #[test]
+    fn everybody_may_see_that_it_is_held() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join(FILE);
+        fs::write(&path, "").expect("written");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("a mode");
+        let _held = Lock::take(folder.path()).expect("free");
+        assert_eq!(fs::metadata(&path).expect("it is there").permissions().mode() & 0o777, 0o644);
     }
 
     #[test]
