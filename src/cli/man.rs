@@ -92,7 +92,7 @@ failed: a required target is broken
 3
 could not judge: wrong command line or config, no region, an unreadable trust store, no or an old state file
 .PP
-Of the other commands: 0 done, 64 wrong command line, 78 wrong config, 1 anything else.
+Of the other commands: 0 done, 64 wrong command line, 75 another instance runs, 78 wrong config, 1 anything else.
 .SH FILES
 .TP
 \fI/etc/vpce\-probe/config.toml\fR
@@ -100,6 +100,9 @@ the config; everything has a default
 .TP
 \fI/run/vpce\-probe/last.json\fR
 the daemon's last round, as \fBonce \-\-format json\fR writes it
+.TP
+\fI/var/lib/vpce\-probe/spool/\fR
+rounds that wait for CloudWatch
 .TP
 \fI/etc/resolv.conf\fR, \fI/etc/hosts\fR
 the name servers that are asked, and the names that are pinned; behind a local stub of systemd\-resolved,
@@ -115,8 +118,21 @@ the trusted certificate authorities, in place of the system's
 NO_COLOR, COLUMNS, LC_ALL, LC_CTYPE, LANG, TERM
 how the output looks
 .TP
-RUNTIME_DIRECTORY
-where \fBstatus\fR looks for the state file
+RUNTIME_DIRECTORY, STATE_DIRECTORY
+where \fBrun\fR keeps its state file (and \fBstatus\fR looks for it) and its spool, unless the config says so
+.TP
+AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_CONTAINER_CREDENTIALS_FULL_URI,
+AWS_CONTAINER_CREDENTIALS_RELATIVE_URI, AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE
+credentials for CloudWatch, before those of the instance's role
+.TP
+AWS_EC2_METADATA_DISABLED, AWS_EC2_METADATA_SERVICE_ENDPOINT
+whether and where the instance metadata service is asked
+.TP
+VPCE_PROBE_LOG
+where \fBrun\fR logs: \fIjournal\fR, \fItext\fR or \fIjournal+text\fR; default: the journal where systemd reads it
+.TP
+NOTIFY_SOCKET, WATCHDOG_USEC
+systemd's
 .TP
 HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY
 no probe uses a proxy; one that keeps programs off the endpoints is reported, and where the direct way fails, CONNECT
@@ -140,7 +156,17 @@ what a cause means, how to confirm and how to mend it
 .TP
 \fBvpce\-probe targets \-\-region eu\-west\-1 \-\-service kms\fR
 the host name that would be probed
+.TP
+\fBvpce\-probe status\fR
+the daemon's last round, since when, and what became of its metrics
+.TP
+\fBvpce\-probe alarms \-\-expected\-hosts 40 > alarms.json\fR
+a CloudFormation template of alarms and a dashboard
+.TP
+\fBjournalctl \-u vpce\-probe \-p warning\fR
+what changed for the worse, and when
 .SH "SEE ALSO"
+.BR journalctl (1),
 .BR dig (1),
 .BR openssl\-s_client (1),
 .BR ip\-neighbour (8),

@@ -1,5 +1,7 @@
 //! `vpce-probe run`: the daemon.
 
+use std::collections::BTreeMap;
+
 use tokio::time::{Duration, Instant};
 use tracing::level_filters::LevelFilter;
 
@@ -13,17 +15,12 @@ use super::{
 use crate::{
     config::{self, LoadError, Severity},
     daemon::{self, Ended, Refusal},
-    model::event::{Entry, Event},
-    sink::journal::{Logging, say},
+    model::event::{Entry, Event, Field},
+    sink::journal::{Logging, Way, say},
     sys,
 };
 
 pub(super) fn run(args: &RunArgs) -> Exit {
-    // A mistake in the config is told on stderr, which systemd puts into the journal, before anything else begins.
-    let settings = match settings::read(&args.config) {
-        Ok(settings) => settings,
-        Err(BadConfig { .. }) => return Exit::BadConfig,
-    };
     sys::raise_descriptor_limit();
     let environment = settings::environment();
     let level = if args.verbose { LevelFilter::DEBUG } else { LevelFilter::INFO };
@@ -34,6 +31,19 @@ pub(super) fn run(args: &RunArgs) -> Exit {
             return Exit::Failed;
         }
     };
+    let exit = with_logging(args, &environment, logging.way());
+    // What could not be written is nothing that could be written about.
+    let _ = logging.finish(Instant::now() + LAST_WORDS);
+    exit
+}
+
+fn with_logging(args: &RunArgs, environment: &BTreeMap<String, String>, way: Way) -> Exit {
+    let settings = match way {
+        // As it is on the screen of every other verb.
+        Way::Text => settings::read(&args.config).map(|settings| settings.config).map_err(|BadConfig { .. }| ()),
+        Way::Journal | Way::Both => read(args).map(|settings| settings.config).map_err(|refusal| refuse(&refusal)),
+    };
+    let Ok(config) = settings else { return Exit::BadConfig };
     let runtime = match start_runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -41,13 +51,18 @@ pub(super) fn run(args: &RunArgs) -> Exit {
             return Exit::Failed;
         }
     };
-    let initial = daemon::Settings { query: settings::query(&settings.config, None), config: settings.config };
-    let ended = runtime.block_on(Box::pin(daemon::run(initial, &|| read(args), &environment)));
+    let initial = daemon::Settings { query: settings::query(&config, None), config };
+    let ended = runtime.block_on(Box::pin(daemon::run(initial, &|| read(args), environment)));
     runtime.shutdown_background();
-    let exit = told(&ended);
-    // What could not be written is nothing that could be written about.
-    let _ = logging.finish(Instant::now() + LAST_WORDS);
-    exit
+    told(&ended)
+}
+
+/// Each mistake of a config that cannot be used, as an error of its own.
+fn refuse(refusal: &Refusal) {
+    for mistake in refusal.mistakes() {
+        let words = format!("the config cannot be used: {mistake}");
+        say(&Entry::new(Event::ConfigRefused, words).with(Field::Error, mistake));
+    }
 }
 
 fn told(ended: &Ended) -> Exit {

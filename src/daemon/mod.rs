@@ -5,6 +5,7 @@ mod clock;
 mod files;
 mod reload;
 mod rounds;
+mod said;
 mod settings;
 mod timetable;
 mod ways;

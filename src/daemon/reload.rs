@@ -28,18 +28,7 @@ pub(super) fn reload(rounds: &mut Rounds, read: Read<'_>) -> String {
 
 /// Every mistake is a record of its own; the status has the first.
 fn refuse(refusal: &Refusal) -> String {
-    let mistakes: Vec<String> = match refusal {
-        Refusal::Unreadable(said) | Refusal::Impossible(said) => vec![said.clone()],
-        Refusal::Mistakes(diagnostics) => diagnostics
-            .iter()
-            .filter(|diagnostic| diagnostic.severity == Severity::Error)
-            .map(|diagnostic| {
-                let shown = config::render(std::slice::from_ref(diagnostic));
-                // Without the count at its end: each is a record of its own.
-                shown.split("\n\n").next().unwrap_or_default().trim_end().to_owned()
-            })
-            .collect(),
-    };
+    let mistakes = refusal.mistakes();
     for mistake in &mistakes {
         let words = format!("the new config is refused, the old one stays in force: {mistake}");
         say(&Entry::new(Event::ReloadRefused, words).with(Field::Error, mistake));
@@ -50,6 +39,25 @@ fn refuse(refusal: &Refusal) -> String {
         many => format!("{many} mistakes"),
     };
     format!("reload refused ({count}), the old config stays: {first}")
+}
+
+impl Refusal {
+    /// What is wrong, each mistake with its position and what to write instead.
+    #[must_use]
+    pub fn mistakes(&self) -> Vec<String> {
+        match self {
+            Refusal::Unreadable(said) | Refusal::Impossible(said) => vec![said.clone()],
+            Refusal::Mistakes(diagnostics) => diagnostics
+                .iter()
+                .filter(|diagnostic| diagnostic.severity == Severity::Error)
+                .map(|diagnostic| {
+                    let shown = config::render(std::slice::from_ref(diagnostic));
+                    // Without the count at its end: each is a record of its own.
+                    shown.split("\n\n").next().unwrap_or_default().trim_end().to_owned()
+                })
+                .collect(),
+        }
+    }
 }
 
 /// Whether the settings lead to targets at all, as far as that can be told before the region is known.

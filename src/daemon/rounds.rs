@@ -6,8 +6,9 @@ use tokio::time::Instant;
 
 use super::{
     Settings, announce,
-    clock::{Clock, Reading},
+    clock::Clock,
     files::Files,
+    said::Said,
     settings::{delivery_settings, host_name},
     state_file,
     timetable::{Begun, Timetable},
@@ -29,7 +30,7 @@ use crate::{
         units::Timestamp,
         verdict::RoundVerdict,
     },
-    plan::{self, Choice, PlanError},
+    plan::{self, Choice},
     probe::{ProbeError, Prober},
     round::{self, Finished},
     sink::journal::say,
@@ -48,6 +49,10 @@ pub(super) struct Rounds {
     tail: metric::Tail,
     delivery: Option<Delivery>,
     timetable: Timetable,
+    /// When the daemon began.
+    began: Timestamp,
+    /// When the last round began that has a sample.
+    sampled: Option<Timestamp>,
     /// When a summary was last told to everybody.
     summary: Option<Instant>,
     said: Said,
@@ -61,15 +66,6 @@ pub(super) struct Told {
     pub(super) in_time: bool,
 }
 
-/// Troubles that are told once, and again when they are over or others.
-#[derive(Default)]
-struct Said {
-    unplanned: Option<PlanError>,
-    trust: Option<String>,
-    warnings: Vec<String>,
-    clock: Option<i64>,
-}
-
 impl Rounds {
     /// Nothing has been probed yet; the first round is due at once.
     pub(super) fn new(
@@ -81,6 +77,7 @@ impl Rounds {
         let clock = Clock::new();
         let confirm = settings.config.confirm;
         let earlier = earlier(&state_file(&settings.config, environment), clock.read().wall);
+        let began = clock.read().wall;
         let history = earlier.map_or_else(|| History::new(confirm), |last| History::resume(confirm, &last));
         let mut rounds = Self {
             files: files(&settings.config, environment, &disk),
@@ -94,6 +91,8 @@ impl Rounds {
             history,
             tail: metric::Tail::default(),
             delivery: None,
+            began,
+            sampled: None,
             summary: None,
             said: Said::default(),
         };
@@ -183,7 +182,12 @@ impl Rounds {
         }
         let status = match ended {
             Ok(finished) => self.hand_out(finished, begun, start),
-            Err(error) => self.unplanned(error),
+            Err(error) => {
+                // IMDS can come up after this daemon, and nothing else has to be waited for: the next round waits for it.
+                self.watch.forget();
+                self.timetable.again(UNPLANNED);
+                self.said.unplanned(error)
+            }
         };
         self.timetable.end(Instant::now(), self.clock.read());
         Told { status, in_time }
@@ -205,17 +209,18 @@ impl Rounds {
 
     fn hand_out(&mut self, finished: Finished, begun: Begun, start: Instant) -> String {
         let Finished { mut round, plan, warnings } = finished;
-        self.said.unplanned = None;
-        self.warn(warnings);
+        self.said.planned();
+        self.said.warnings(warnings);
         self.clock.learn(&round, start);
         let reading = self.clock.read();
-        self.tell_clock(reading);
+        self.said.clock(reading);
         if round.verdict != RoundVerdict::Healthy {
             self.watch.doubt();
         }
         if round.host.problems.iter().any(|problem| problem.cause == Cause::AgentStale) {
             self.watch.doubt_agent();
         }
+        self.said.host(&round);
         round.interval_s = Some(self.settings.config.interval.as_secs_f64());
         let news = self.history.observe(&mut round);
         self.timetable.recheck(&news, begun.reason, self.settings.config.round_deadline);
@@ -223,7 +228,8 @@ impl Rounds {
             delivery.surroundings(surroundings(&round, &plan, reading.correction_s()));
             if let Some(tick) = begun.stands_for {
                 let condition = self.tail.follow(round.verdict, tick);
-                delivery.submit(metric::sample(&round, tick, condition, delivery.counters()));
+                let since = self.sampled.replace(round.started_at).unwrap_or(self.began);
+                delivery.submit(metric::sample_since(&round, tick, condition, delivery.counters(), since));
             }
             round.shipping = Some(delivery.shipping());
         }
@@ -244,26 +250,6 @@ impl Rounds {
         announce::summary(round, status, level);
     }
 
-    /// It is not known what to probe: told once, and tried again with the next round.
-    fn unplanned(&mut self, error: PlanError) -> String {
-        let status = format!("nothing can be probed: {error}");
-        if self.said.unplanned.as_ref() != Some(&error) {
-            say(&Entry::new(Event::NothingToProbe, status.as_str()));
-            self.said.unplanned = Some(error);
-        }
-        // IMDS can come up after this daemon, and nothing else has to be waited for: the next round waits for its answer.
-        self.watch.forget();
-        self.timetable.again(UNPLANNED);
-        status
-    }
-
-    fn warn(&mut self, warnings: Vec<String>) {
-        for warning in warnings.iter().filter(|warning| !self.said.warnings.contains(warning)) {
-            say(&Entry::new(Event::OddPlan, warning.as_str()));
-        }
-        self.said.warnings = warnings;
-    }
-
     /// A trust store that was written anew is in force from the next round on.
     fn refresh_trust(&mut self) {
         let trouble = match self.prober.refresh(&plan::tls(&self.settings.config)) {
@@ -282,25 +268,6 @@ impl Rounds {
             say(&entry.at(Level::Error).with(Field::Error, trouble));
         }
         self.said.trust = trouble;
-    }
-
-    fn tell_clock(&mut self, reading: Reading) {
-        // Told again only when it is another error, not when the same one wavers.
-        #[expect(clippy::cast_possible_truncation, reason = "whole minutes of an error of at most some years")]
-        let minutes = reading.error_s.map(|error| (error / 60.0).round() as i64);
-        if minutes == self.said.clock {
-            return;
-        }
-        say(&match reading.error_s {
-            Some(error) => {
-                let side = if error > 0.0 { "ahead of" } else { "behind" };
-                let words = "AWS's: metrics are signed and stamped by AWS's";
-                Entry::new(Event::ClockCorrected, format!("this host's clock is {:.0} s {side} {words}", error.abs()))
-                    .with(Field::ClockErrorS, error.round())
-            }
-            None => Entry::new(Event::ClockCorrected, "this host's clock agrees with AWS's again").at(Level::Info),
-        });
-        self.said.clock = minutes;
     }
 
     /// The instance's own name is known: from now on this host keeps to its own place among the others.

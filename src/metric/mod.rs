@@ -16,7 +16,7 @@ pub use self::{
     batch::{body_bytes, requests},
     datum::{Datum, Finite, Unit},
     encode::encode,
-    sample::{Counters, origin, sample},
+    sample::{Counters, origin, sample, sample_since},
     series::{Owner, Presence, Series, series},
     settings::{Detail, Settings},
     table::{Dimension, METRICS, Metric, Name, Set},

@@ -24,12 +24,25 @@ pub struct Counters {
 /// The sample of a scheduled round: `tick` is its scheduled moment, by AWS's clock where this host's is known to be wrong.
 #[must_use]
 pub fn sample(round: &Round, tick: Timestamp, condition: Condition, counters: Counters) -> Sample {
+    sample_since(round, tick, condition, counters, round.started_at)
+}
+
+/// As [`sample`], with what was measured from `since` on: rounds between two ticks have no sample of their own, and what
+/// one of them measured would else be told by none.
+#[must_use]
+pub fn sample_since(
+    round: &Round,
+    tick: Timestamp,
+    condition: Condition,
+    counters: Counters,
+    since: Timestamp,
+) -> Sample {
     Sample {
         tick,
         origin: origin(&round.host),
         verdict: round.verdict,
         condition,
-        targets: round.targets.iter().map(|report| target(report, round.started_at)).collect(),
+        targets: round.targets.iter().map(|report| target(report, since.min(round.started_at))).collect(),
         problems: problems(round),
         delivered_late: counters.delivered_late,
         lost: counters.lost,

@@ -166,11 +166,11 @@ events! {
         "@VPCE_TARGET@ is @VPCE_VERDICT@";
     /// The verdict over the whole round changed. The level follows the verdict as it does for a target.
     RoundChanged = "round-changed", "6d08fc36f7eb467f820fbafd6204491b", Error,
-        [Round, Cause, Severity, Verdict, Previous, LastedS, ElapsedMs, Advice, Count],
+        [Round, Cause, Severity, Verdict, Previous, LastedS, ElapsedMs],
         "The round is @VPCE_VERDICT@";
     /// One round in one line: at debug level each round, as information once an hour.
     RoundSummary = "round-summary", "38b2ecf7e2eb48a5870b5346da28235a", Debug,
-        [Round, Cause, Verdict, ElapsedMs, Count],
+        [Round, Cause, Verdict, ElapsedMs],
         "A round was @VPCE_VERDICT@";
     /// Metrics do not reach CloudWatch. They are kept and sent later; the probing goes on.
     ShippingTrouble = "shipping-trouble", "4c06c73ea95847419225d2fd6f7fe8b9", Warning,
@@ -202,19 +202,23 @@ events! {
         "CloudWatch refuses a datum";
     /// The daemon started, its config is valid.
     Started = "started", "3be42ff5eb834b14a4940ac07549f335", Info,
-        [Version, File, Count],
+        [Version],
         "vpce-probe started";
     /// The daemon stops, because it was told to.
     Stopping = "stopping", "82d9fec5a7aa41c29eaf22b398b932bf", Info,
-        [Spooled, Lost],
+        [],
         "vpce-probe stops";
     /// The config was read again and is in force.
     Reloaded = "reloaded", "5a03bbef477f48f188ac7506594766b0", Info,
-        [File, Count],
+        [],
         "The config was read again";
+    /// The config is not valid: the daemon does not start. Each mistake is a record.
+    ConfigRefused = "config-refused", "e80521cde01111813a745ca5addd96d7", Error,
+        [Error],
+        "The config is not valid, vpce-probe does not start";
     /// The config was read again and is not valid: the old one stays in force. The message says every mistake.
     ReloadRefused = "reload-refused", "afdfb46e732345828e4ce79a3dad282b", Error,
-        [File, Error, Count],
+        [Error],
         "The new config is not valid, the old one stays";
     /// This host's clock was set, or is known to be wrong by an amount; metrics are stamped and signed with the right time.
     ClockCorrected = "clock-corrected", "0936e6f44e2a4cf98a7a87d640d19e9f", Warning,
@@ -224,13 +228,13 @@ events! {
     RoundsMissed = "rounds-missed", "4c060d0ba5cc4f6e864d59707d0842f1", Warning,
         [Lost],
         "Rounds were missed";
-    /// Something about this host changed that the probing depends on: its region, name servers, link, trust store or role.
+    /// Something about this host changed that the probing depends on: its region, name servers, link or trust store.
     HostFactsChanged = "host-facts-changed", "e2c04cba9f1e4935bfc399af4bb51305", Info,
-        [Previous, Error],
+        [Error],
         "This host changed";
-    /// Something is wrong with this host itself, apart from any target.
+    /// Something is wrong with this host itself, apart from any target. Told when it begins, not when it ends.
     HostProblem = "host-problem", "228a22f3a8e44b16b7cb7849e5e6cba5", Warning,
-        [Round, Cause, Severity, Advice],
+        [Round, Cause, Severity],
         "This host has a problem: @VPCE_CAUSE@";
     /// Nothing can be probed: the region is not known, or no target is left. It is tried again with each round.
     NothingToProbe = "nothing-to-probe", "e5c6599c0ba9d6b7a0dac5f177e00b5d", Error,
@@ -250,7 +254,7 @@ events! {
         "@VPCE_FILE@ can be written again";
     /// Another instance runs on this host: this one ends with exit code 75.
     AlreadyRunning = "already-running", "5fed1a8b458c4791899e1ba54b46ee60", Error,
-        [File],
+        [],
         "Another instance runs";
     /// Log records were lost, because journald (or whoever reads stderr) was stalled for too long.
     RecordsLost = "records-lost", "d6462035f0354693ab14bba3cddd8b41", Warning,

@@ -46,7 +46,10 @@ pub(super) static PUBLISH_UNREACHABLE: CauseText = CauseText {
     meaning: "The monitoring endpoint cannot be reached.",
     symptom: "Metrics wait in the spool and are shipped when it is back.",
     confirm: &["vpce-probe once --service monitoring --explain"],
-    mend: &["Mend the target monitoring as its own finding says."],
+    mend: &[
+        "If the target monitoring has a finding, mend that first.",
+        "If it is healthy, something on the way takes the connection and not the data: the message says how far it came.",
+    ],
     owner: Owner::VpcOwner,
 };
 
