@@ -33,7 +33,8 @@ fn change(round: &Round, change: &Change) {
         .with(Field::Round, &round.round)
         .with(Field::Target, &change.target)
         .with(Field::Host, &change.host)
-        .with(Field::Verdict, standing.verdict);
+        .with(Field::Verdict, standing.verdict)
+        .with(Field::ElapsedMs, round.elapsed_ms);
     if let Some(address) = change.address {
         entry = entry.with(Field::Address, address);
     }

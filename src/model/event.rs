@@ -162,7 +162,7 @@ macro_rules! events {
 events! {
     /// A target's verdict changed, and enough equal results confirm it. An error where the target failed, a warning where it is degraded, information where it recovered or is skipped.
     VerdictChanged = "verdict-changed", "4a2b3d33069d415a8663a148c81d4e23", Error,
-        [Round, Target, Host, Address, Stage, Cause, Severity, Verdict, Previous, LastedS, Advice],
+        [Round, Target, Host, Address, Stage, Cause, Severity, Verdict, Previous, LastedS, ElapsedMs, Advice],
         "@VPCE_TARGET@ is @VPCE_VERDICT@";
     /// The verdict over the whole round changed. The level follows the verdict as it does for a target.
     RoundChanged = "round-changed", "6d08fc36f7eb467f820fbafd6204491b", Error,

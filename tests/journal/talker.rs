@@ -52,7 +52,7 @@ fn kinds() -> String {
     journal::say(&verdict());
     journal::say(&Entry::new(Event::SpoolLost, "the spool is full").with(Field::Lost, 5));
     journal::say(&Entry::new(Event::Started, "started").with(Field::Version, "0.1.0"));
-    journal::say(&Entry::new(Event::RoundSummary, "a round").with(Field::Count, 4));
+    journal::say(&Entry::new(Event::RoundSummary, "a round").with(Field::Verdict, "healthy"));
     tracing::warn!(target: "vpce_probe::host", variable = "AWS_REGION", "a plain warning\nof two lines");
     tracing::warn!(target: "hyper::client", "of a library");
     tracing::info!(target: "hyper::client", "of a library, not even a warning");
