@@ -9,14 +9,14 @@ JOBS  ?= $(shell nproc)
 help:
 	@printf '%s\n' \
 	  'make demo     build, raise the lab, run `vpce-probe once` healthy and in five faults, take it down' \
-	  'make test     every test, the network lab included' \
+	  'make test     every test, the network lab and the daemon on a booted machine included' \
 	  'make lint     rustfmt, clippy with warnings as errors' \
 	  'make deny     crates, licences, sources (cargo-deny)' \
 	  'make release  the small binary in target/release, and its size checked' \
 	  'make lab      every scenario of the lab against the debug binary' \
-  'make bench    once against curl+dig, and with the path MTU measured against without, the daemon against its handshakes; fails where that costs too much' \
+	  'make bench    once against curl+dig, the path MTU measured and not, the daemon against its handshakes; fails beyond the bounds' \
 	  'make fuzz     each fuzz target for FUZZ_SECONDS (60)' \
-	  'make soak     the long repeat counts; the log goes to docs/soak.log'
+	  'make soak     the long repeat counts, kept in docs/soak.log; then the daemon without CloudWatch for ten minutes, killed 200 times, …'
 
 root:
 	@[ "$$(id -u)" = 0 ] || { echo 'run as root: the lab makes network namespaces (sudo -E env "PATH=$$PATH" make …)' >&2; exit 1; }
@@ -58,7 +58,7 @@ bench: setup release
 	tests/cloud/cloud numbers --bin target/release/vpce-probe
 
 FUZZ_SECONDS ?= 60
-FUZZ_TARGETS := config resolv_conf http_head dns_datagram hosts_file
+FUZZ_TARGETS := config resolv_conf http_head dns_datagram hosts_file spool
 # The first folder takes what is found, the second holds the seeds.
 fuzz:
 	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked --version 0.13.2 cargo-fuzz

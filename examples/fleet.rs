@@ -1,22 +1,24 @@
 //! A simulation of 10,000 hosts that share one account's quota of 500 `PutMetricData` a second (CloudWatch service quotas),
-//! by the daemon's own [`Cadence`] and [`Pace`]: none of the cases may come above half of it in any second.
+//! by the daemon's own [`Cadence`] and [`Agenda`]: none of the cases may come above half of it in any second.
 //!
 //! ```text
 //! cargo run --release --example fleet
 //! ```
 //!
-//! What a host does: at each flush (300 s, a phase of its own) one request. While it is sick, one with each round (60 s, a
-//! phase of its own) besides; what is urgent and due at once goes in one. A request that did not deliver silences the
-//! host for [`Pace::retry`]. After the outage the rest waits: 60 rounds of 55 datums are four requests of up to 1,000
-//! datums, which go by themselves, newest first, [`Pace::backfill`] apart, or [`Pace::backfill_beside_urgent`] while
-//! urgent ones go out.
+//! What a host has to send: at each flush (300 s, a phase of its own) what the rounds brought; while it is sick, something
+//! urgent with each round (60 s, a phase of its own) besides. After the outage the rest waits: 60 rounds of 55 datums are
+//! four requests of up to 1,000 datums. When which of it goes is what the agenda says, which is the real one.
 
 #![expect(clippy::print_stdout, reason = "the table is what it is for")]
 
 use std::{fmt, ops::Range, process::ExitCode, thread, time::Duration};
 
+use tokio::time::Instant;
 use vpce_probe::{
-    deliver::pace::{Chance, Pace, Setback},
+    deliver::{
+        agenda::{Agenda, Errand, Mood, Step, Stock},
+        pace::{Chance, Pace, Setback},
+    },
     model::units::Timestamp,
     schedule::{Cadence, spread},
 };
@@ -158,20 +160,17 @@ struct Host {
     /// The next round and the next flush.
     round: i64,
     flush: i64,
-    pace: Pace,
-    chance: Chance,
+    /// The simulation's beginning, by the agenda's clock.
+    start: Instant,
+    agenda: Agenda,
+    /// Something urgent waits.
+    urgent: bool,
+    /// A flush was not answered yet.
+    is_due: bool,
     /// Datums that no flush takes any more: their time has passed without an answer.
     late: u32,
     /// When the latest flush was answered, or given up.
     flushed: i64,
-    failures: u32,
-    /// Nothing is sent before.
-    silent_until: i64,
-    urgent: bool,
-    is_due: bool,
-    backfill_at: Option<i64>,
-    /// When that was drawn.
-    was_sick: bool,
     caught_up: i64,
 }
 
@@ -181,31 +180,37 @@ impl Host {
         Self {
             round: first(&Cadence::new(INTERVAL, &id, "round")),
             flush: first(&Cadence::new(FLUSH, &id, "flush")),
-            pace: Pace::new(FLUSH),
-            chance: Chance::new(spread(&id, "pace")),
-            late: 0,
-            flushed: 0,
-            failures: 0,
-            silent_until: 0,
+            start: Instant::now(),
+            agenda: Agenda::new(Pace::new(FLUSH), Chance::new(spread(&id, "pace"))),
             urgent: false,
             is_due: false,
-            backfill_at: None,
-            was_sick: false,
+            late: 0,
+            flushed: 0,
             caught_up: 0,
         }
     }
 
     fn live(&mut self, case: &Case, count: &mut dyn FnMut(i64)) {
+        let mut now = 0;
         loop {
-            let waits = if self.urgent || self.is_due { self.silent_until } else { i64::MAX };
-            let backfill = self.backfill_at.map_or(i64::MAX, |at| at.max(self.silent_until));
-            let now = self.round.min(self.flush).min(waits).min(backfill);
+            let stock = Stock { urgent: self.urgent, flush: self.is_due, backlog: self.late > 0, ..Stock::default() };
+            let until = match self.agenda.decide(self.moment(now), stock) {
+                Step::Send(errand) => {
+                    self.send(errand, case, now, count);
+                    continue;
+                }
+                Step::Wait(until) => until.map_or(i64::MAX, |until| self.millis_at(until)),
+            };
+            now = self.round.min(self.flush).min(until);
             if now >= END {
                 return;
             }
             if now == self.round {
                 self.round += millis(INTERVAL);
-                self.urgent |= case.sick.at(now);
+                let is_sick = case.sick.at(now);
+                self.urgent |= is_sick;
+                let mood = if is_sick { Mood::Urgent } else { Mood::Calm };
+                self.agenda.heed(mood, self.moment(now));
             }
             if now == self.flush {
                 self.flush += millis(FLUSH);
@@ -216,59 +221,55 @@ impl Host {
                 }
                 self.is_due = true;
             }
-            if now >= self.silent_until {
-                self.send(case, now, count);
-            }
         }
     }
 
-    /// What the publisher does: what is urgent or due in one request, and then what is late.
-    fn send(&mut self, case: &Case, now: i64, count: &mut dyn FnMut(i64)) {
+    /// One request, and what CloudWatch says to it.
+    fn send(&mut self, errand: Errand, case: &Case, now: i64, count: &mut dyn FnMut(i64)) {
         let weather = if TROUBLE.contains(&now) { case.cloudwatch } else { Weather::Fine };
-        while self.urgent || self.is_due || (self.late > 0 && self.backfill_at.is_some_and(|at| at <= now)) {
-            if weather != Weather::Unreachable {
-                count(now);
+        if weather != Weather::Unreachable {
+            count(now);
+        }
+        let setback = match weather {
+            Weather::Fine => {
+                self.agenda.delivered(errand, self.moment(now));
+                self.settle(errand, now);
+                return;
             }
-            let setback = match weather {
-                Weather::Fine => {
-                    self.delivered(case, now);
-                    continue;
-                }
-                Weather::Unreachable => Setback::Failed,
-                Weather::Erring => Setback::Erring,
-                Weather::Throttling => Setback::Throttled { retry_after: None },
-            };
-            self.failures += 1;
-            self.backfill_at = None;
-            self.silent_until = now + millis(self.pace.retry(setback, self.failures, &mut self.chance));
-            return;
+            Weather::Unreachable => Setback::Failed,
+            Weather::Erring => Setback::Erring,
+            Weather::Throttling => Setback::Throttled { retry_after: None },
+        };
+        self.agenda.failed(setback, self.moment(now));
+    }
+
+    /// What does not wait any more.
+    fn settle(&mut self, errand: Errand, now: i64) {
+        match errand {
+            Errand::Flush => {
+                // One request takes both.
+                self.urgent = false;
+                self.is_due = false;
+                self.flushed = now;
+            }
+            Errand::Urgent => self.urgent = false,
+            Errand::Backfill => {
+                self.late = self.late.saturating_sub(REQUEST);
+                self.caught_up = now;
+            }
+            // Nothing here is refused in part, and no answer is lost.
+            Errand::Rest | Errand::Doubtful => {}
         }
     }
 
-    fn delivered(&mut self, case: &Case, now: i64) {
-        self.failures = 0;
-        let was_backfill = !self.urgent && !self.is_due;
-        if self.is_due {
-            // One request takes both.
-            self.urgent = false;
-            self.is_due = false;
-            self.flushed = now;
-        } else if self.urgent {
-            self.urgent = false;
-        } else {
-            self.late = self.late.saturating_sub(REQUEST);
-            self.caught_up = now;
-        }
-        let is_sick = case.sick.at(now);
-        if was_backfill || self.backfill_at.is_none() || (self.was_sick && !is_sick) {
-            let spacing = if is_sick {
-                self.pace.backfill_beside_urgent(&mut self.chance)
-            } else {
-                self.pace.backfill(&mut self.chance)
-            };
-            self.backfill_at = (self.late > 0).then(|| now + millis(spacing));
-            self.was_sick = is_sick;
-        }
+    fn moment(&self, millis: i64) -> Instant {
+        self.start + Duration::from_millis(millis.unsigned_abs())
+    }
+
+    /// The first whole millisecond that is not before `moment`.
+    fn millis_at(&self, moment: Instant) -> i64 {
+        let since = moment.saturating_duration_since(self.start);
+        millis(since + Duration::from_nanos(999_999))
     }
 }
 

@@ -96,7 +96,7 @@ fn the_readme_lists_what_the_scenarios_play() {
 
 /// What the lab cannot play yet, and why.
 fn is_exempt(cause: Cause) -> bool {
-    // Shipping is not built yet. `address-changed` compares with the round before, which a single `once` does not have:
+    // A single `once` ships nothing: tests/daemon.rs holds that the daemon's bench plays these. `address-changed` compares with the round before, which a single `once` does not have:
     // src/history/tests.rs plays it.
     matches!(cause.scope(), Scope::Shipping) || cause == Cause::AddressChanged
 }

@@ -1,7 +1,7 @@
 //! What people and programs see, over whole rounds: `tests/fixtures/rounds/*.json`.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     io::Write as _,
     path::{Path, PathBuf},
@@ -423,6 +423,7 @@ fn every_report_obeys_the_published_schema() {
     let schema: Value = serde_json::from_str(&schema).expect("JSON");
     assert!(jsonschema::meta::is_valid(&schema), "not a schema");
     let validator = jsonschema::validator_for(&schema).expect("a schema without outside references");
+    let mut optional = BTreeSet::new();
     for Fixture { name, round, .. } in fixtures() {
         let report: Value = serde_json::from_str(&json::render(&round)).expect("JSON");
         let errors: Vec<String> =
@@ -448,7 +449,17 @@ fn every_report_obeys_the_published_schema() {
             *twisted.pointer_mut(pointer).expect(pointer) = Value::from(wrong);
             assert!(!validator.is_valid(&twisted), "{name} with {pointer} = {wrong}");
         }
+        // What may be absent is described all the same.
+        for pointer in ["/shipping/delivered", "/shipping/next_attempt"] {
+            let mut twisted = report.clone();
+            if let Some(value) = twisted.pointer_mut(pointer) {
+                optional.insert(pointer);
+                *value = Value::from("many, and soon");
+                assert!(!validator.is_valid(&twisted), "{name} with another {pointer}");
+            }
+        }
     }
+    assert_eq!(optional.len(), 2, "a fixture has them: {optional:?}");
 }
 
 /// The contract's keys, object by object.

@@ -23,7 +23,7 @@ pub(super) struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// Probe every minute, tell the journal, and ship CloudWatch metrics (the daemon)
+    /// The daemon: probe every minute, tell the journal what changed, and ship metrics to CloudWatch
     Run(RunArgs),
     /// Probe every target once, now, and say what is wrong
     Once(OnceArgs),
@@ -72,7 +72,7 @@ pub(super) struct OnceArgs {
     pub(super) services: Vec<String>,
     #[command(flatten)]
     pub(super) output: OutputArgs,
-    /// Ship the round's metrics to CloudWatch as well, and say what became of that
+    /// Ship the round's metrics to CloudWatch as well, and say on stderr what became of that; needs credentials
     #[arg(long)]
     pub(super) publish: bool,
     /// End the whole round after this, e.g. 5s; default: the config's round_deadline, 10s
@@ -167,7 +167,7 @@ pub(super) struct AlarmsArgs {
     /// The AWS region; default: the config's, AWS_REGION, AWS_DEFAULT_REGION, or the search domain of resolv.conf
     #[arg(long, value_name = "REGION")]
     pub(super) region: Option<String>,
-    /// How many hosts should report; a parameter of the template has it as its default
+    /// How many hosts should report, for the alarm on silent ones; a parameter of the template, by default 1
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) expected_hosts: Option<u32>,
     /// The Auto Scaling group of the hosts, whose in-service count should report; may be repeated
@@ -258,7 +258,8 @@ Of the other verbs:
   0 done, 64 wrong command line, 75 another instance runs, 78 wrong config, 1 anything else";
 
 const RUN_CODES: &str = "\
-SIGHUP reads the config again; a bad one is refused. SIGTERM stops.
+SIGHUP reads the config again; a bad one is refused. SIGTERM stops; what is not delivered waits on disk.
+The last round: vpce-probe status. The log: journalctl -t vpce-probe, or stderr outside systemd.
 Exit codes: 0 stopped, 64 wrong command line, 75 another instance runs, 78 wrong config, 1 anything else.";
 
 const VERDICT_CODES: &str = "Exit codes: 0 healthy, 1 degraded, 2 failed, 3 could not judge.";

@@ -72,6 +72,11 @@ fn told(ended: &Ended) -> Exit {
 
 /// The settings as the file says now; its warnings go to the journal.
 fn read(args: &RunArgs) -> Result<daemon::Settings, Refusal> {
+    if settings::is_stdin(&args.config) {
+        // It is at its end, and an empty config would be a valid one.
+        let words = "the config came from standard input, which cannot be read again: give a file to run";
+        return Err(Refusal::Unreadable(words.to_owned()));
+    }
     let loaded = settings::load(&args.config).map_err(|error| match error {
         LoadError::Invalid(mistakes) => Refusal::Mistakes(mistakes),
         LoadError::Io { .. } => Refusal::Unreadable(screen::chain(&error)),

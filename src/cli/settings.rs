@@ -43,12 +43,17 @@ pub(super) fn read(arg: &ConfigArg) -> Result<Settings, BadConfig> {
 /// Reads the config and says nothing. The usual file need not be there.
 pub(super) fn load(arg: &ConfigArg) -> Result<Parsed, LoadError> {
     let path = path(arg);
-    match if path == Path::new("-") { from_stdin() } else { config::load(path) } {
+    match if is_stdin(arg) { from_stdin() } else { config::load(path) } {
         Err(LoadError::Io { source, .. }) if arg.file.is_none() && source.kind() == ErrorKind::NotFound => {
             Ok(Parsed { config: Config::default(), warnings: Vec::new() })
         }
         loaded => loaded,
     }
+}
+
+/// Whether the config comes from standard input.
+pub(super) fn is_stdin(arg: &ConfigArg) -> bool {
+    path(arg) == Path::new("-")
 }
 
 fn path(arg: &ConfigArg) -> &Path {

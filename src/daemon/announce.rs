@@ -1,15 +1,13 @@
 //! What the journal is told: one record for each change, one summary a round, and nothing twice while nothing changes.
 
-use std::time::Duration;
-
 use crate::{
-    config::duration,
     history::{Change, News, RoundChange, Standing},
     model::{
         event::{Entry, Event, Field, Level},
         round::Round,
         verdict::{RoundVerdict, Verdict},
     },
+    render,
     sink::journal::say,
 };
 
@@ -61,39 +59,71 @@ fn is_required(round: &Round, target: &str) -> bool {
     round.targets.iter().any(|report| report.target.name == target && report.target.required)
 }
 
-/// `ssm failed: 10.0.1.10: no answer … (tcp-timeout at connect); it was healthy for 2h5m. Next: vpce-probe status`
+/// `ssm has failed: 10.0.1.10: no answer … (tcp-timeout at connect); it was healthy for 2 h 5 min. Next: vpce-probe status`
 fn sentence(change: &Change) -> String {
     let Change { target, standing, previous, summary, stage, .. } = change;
-    let before = match (previous, change.lasted_s) {
-        (Some(Standing { verdict, cause: Some(cause) }), Some(lasted)) => {
-            format!("it was {verdict} ({cause}) for {}", span(lasted))
+    let before = match previous {
+        Some(Standing { verdict, cause }) => {
+            let cause = cause.map_or_else(String::new, |cause| format!(" ({cause})"));
+            format!("it {}{cause}{}", past(*verdict), lasting(change.lasted_s))
         }
-        (Some(Standing { verdict, cause: None }), Some(lasted)) => format!("it was {verdict} for {}", span(lasted)),
-        (Some(Standing { verdict, .. }), None) => format!("it was {verdict}"),
-        (None, _) => "as it was found at the start".to_owned(),
+        None => FIRST.to_owned(),
     };
     let at = stage.map_or_else(String::new, |stage| format!(" at {stage}"));
+    let is = present(standing.verdict);
     match standing {
         Standing { verdict: Verdict::Healthy, .. } => format!("{target} is healthy again; {before}"),
-        Standing { verdict, cause: Some(cause) } => {
-            format!("{target} is {verdict}: {summary} ({cause}{at}); {before}. Next: vpce-probe status")
+        Standing { cause: Some(cause), .. } => {
+            format!("{target} {is}: {summary} ({cause}{at}); {before}. Next: vpce-probe status")
         }
-        Standing { verdict, cause: None } => format!("{target} is {verdict}: {summary}; {before}"),
+        Standing { cause: None, .. } => format!("{target} {is}: {summary}; {before}"),
     }
 }
 
+const fn present(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Failed => "has failed",
+        Verdict::Degraded => "is degraded",
+        Verdict::Healthy => "is healthy",
+        Verdict::Skipped => "is skipped",
+    }
+}
+
+const fn past(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Failed => "had failed",
+        Verdict::Degraded => "was degraded",
+        Verdict::Healthy => "was healthy",
+        Verdict::Skipped => "was skipped",
+    }
+}
+
+const fn of_host(verdict: RoundVerdict) -> Verdict {
+    match verdict {
+        RoundVerdict::Failed => Verdict::Failed,
+        RoundVerdict::Degraded => Verdict::Degraded,
+        RoundVerdict::Healthy => Verdict::Healthy,
+    }
+}
+
+fn lasting(seconds: Option<f64>) -> String {
+    seconds.map_or_else(String::new, |seconds| format!(" for {}", render::span(seconds)))
+}
+
+/// What stands for the state before the first one that is told.
+const FIRST: &str = "the first verdict since the start";
+
 fn round_change(round: &Round, change: RoundChange) {
-    let before = match (change.previous, change.lasted_s) {
-        (Some(previous), Some(lasted)) => format!("was {previous} for {}", span(lasted)),
-        (Some(previous), None) => format!("was {previous}"),
-        (None, _) => "as it was found at the start".to_owned(),
+    let before = match change.previous {
+        Some(previous) => format!("it {}{}", past(of_host(previous)), lasting(change.lasted_s)),
+        None => FIRST.to_owned(),
     };
     let level = match change.verdict {
         RoundVerdict::Failed => Level::Error,
         RoundVerdict::Degraded => Level::Warning,
         RoundVerdict::Healthy => Level::Info,
     };
-    let mut entry = Entry::new(Event::RoundChanged, format!("this host is {} ({before})", change.verdict))
+    let mut entry = Entry::new(Event::RoundChanged, format!("this host {}; {before}", present(of_host(change.verdict))))
         .at(level)
         .with(Field::Round, &round.round)
         .with(Field::Verdict, change.verdict)
@@ -121,9 +151,4 @@ pub(super) fn summary(round: &Round, status: &str, level: Level) {
         entry = entry.with(Field::Cause, finding.cause);
     }
     say(&entry);
-}
-
-fn span(seconds: f64) -> String {
-    let whole = Duration::try_from_secs_f64(seconds.max(0.0)).map_or(0, |span| span.as_secs());
-    duration::show(Duration::from_secs(whole))
 }

@@ -64,8 +64,7 @@ impl File {
             Ok(()) => {}
             Err(error) if !self.broken.swap(true, Ordering::Relaxed) => {
                 let path = self.path.display();
-                let entry =
-                    Entry::new(Event::StateUnwritable, format!("cannot write {path}: {error}; it keeps what it had"));
+                let entry = Entry::new(Event::StateUnwritable, format!("{error}; what it has is old"));
                 say(&entry.with(Field::File, path).with(Field::Error, error));
             }
             Err(_known) => {}

@@ -12,7 +12,9 @@ mod words;
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    fs::{self, DirBuilder},
+    io,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -90,15 +92,16 @@ struct Daemon {
     hangup: Signal,
     notifier: Notifier,
     /// Held for as long as the daemon lives.
-    _lock: Option<Lock>,
+    _locks: Vec<Lock>,
 }
 
 fn start(settings: Settings, environment: &BTreeMap<String, String>) -> Result<Daemon, Ended> {
     let failed = |what: &str, error: &dyn std::fmt::Display| Ended::Failed(format!("{what}: {error}"));
     reload::carried_out(&settings).map_err(Ended::BadConfig)?;
-    let runtime_dir = settings.config.runtime_dir(environment);
-    let lock = lock(&runtime_dir)?;
     let deaf = |error| failed("cannot listen to signals", &error);
+    // Before the first file is written: at a limit of file sizes the write is to fail, as on a full disk, and not to kill.
+    let _heard = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())).map_err(deaf)?;
+    let locks = locks(&settings.config, environment)?;
     let stop = Stop::listen().map_err(deaf)?;
     let hangup = signal(SignalKind::hangup()).map_err(deaf)?;
     let disk = Disk::start().map_err(|error| failed("cannot start the disk thread", &error))?;
@@ -106,25 +109,39 @@ fn start(settings: Settings, environment: &BTreeMap<String, String>) -> Result<D
         ProbeError::ExtraAuthorities(said) => Ended::BadConfig(format!("extra_ca_file cannot be used: {said}")),
         ProbeError::TrustStore(_) => Ended::Failed(error.to_string()),
     })?;
-    Ok(Daemon { rounds, stop, hangup, notifier: Notifier::from_environment(environment), _lock: lock })
+    Ok(Daemon { rounds, stop, hangup, notifier: Notifier::from_environment(environment), _locks: locks })
 }
 
-/// The lock of the folder of `last.json`. Where that folder cannot be had, nothing is written there, and nothing is
-/// there to be fought over.
-fn lock(folder: &Path) -> Result<Option<Lock>, Ended> {
-    let unwritable = |said: String| {
-        let help = "vpce-probe status will show nothing (set runtime_dir, or let systemd make it)";
-        let entry = Entry::new(Event::StateUnwritable, format!("cannot write in {}: {help}", folder.display()));
-        say(&entry.with(Field::File, folder.display()).with(Field::Error, said));
-        Ok(None)
-    };
-    if let Err(error) = fs::create_dir_all(folder) {
-        return unwritable(error.to_string());
+/// The locks of the folder of `last.json` and of the spool's. Where a folder cannot be had, nothing is written there, and
+/// nothing is there to be fought over.
+fn locks(config: &Config, environment: &BTreeMap<String, String>) -> Result<Vec<Lock>, Ended> {
+    let (runtime_dir, state_dir) = (config.runtime_dir(environment), config.state_dir(environment));
+    let mut locks = Vec::new();
+    match fs::create_dir_all(&runtime_dir).map_err(|error| error.to_string()).and_then(|()| lock(&runtime_dir)) {
+        Ok(lock) => locks.push(lock?),
+        Err(said) => {
+            let help = "vpce-probe status will show nothing (set runtime_dir, or let systemd make it)";
+            let words = format!("cannot write in {}: {help}", runtime_dir.display());
+            let entry = Entry::new(Event::StateUnwritable, words);
+            say(&entry.with(Field::File, runtime_dir.display()).with(Field::Error, said));
+        }
     }
+    // Nothing above it is made: a mount that is missing must not be papered over. The spool itself says what is wrong.
+    if state_dir != runtime_dir {
+        let made = state_dir.is_dir() || DirBuilder::new().mode(0o750).create(&state_dir).is_ok();
+        if made && let Ok(lock) = lock(&state_dir) {
+            locks.push(lock?);
+        }
+    }
+    Ok(locks)
+}
+
+/// The lock, or who has it; else why there can be none.
+fn lock(folder: &Path) -> Result<Result<Lock, Ended>, String> {
     match Lock::take(folder) {
-        Ok(lock) => Ok(Some(lock)),
-        Err(NoLock::Held { pid }) => Err(Ended::Occupied(pid)),
-        Err(error @ NoLock::Io { .. }) => unwritable(error.to_string()),
+        Ok(lock) => Ok(Ok(lock)),
+        Err(NoLock::Held { pid }) => Ok(Err(Ended::Occupied(pid))),
+        Err(error @ NoLock::Io { .. }) => Err(error.to_string()),
     }
 }
 

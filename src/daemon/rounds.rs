@@ -117,8 +117,9 @@ impl Rounds {
     }
 
     /// Takes on other settings; what the old ones learnt stays.
-    pub(super) fn take_on(&mut self, settings: Settings) -> Result<(), ProbeError> {
+    pub(super) fn take_on(&mut self, mut settings: Settings) -> Result<(), ProbeError> {
         self.prober.refresh(&plan::tls(&settings.config))?;
+        self.stay(&mut settings.config);
         if self.settings.query != settings.query {
             self.watch.forget();
         }
@@ -138,10 +139,29 @@ impl Rounds {
         Ok(())
     }
 
+    /// What is locked, and open, stays where it is until the daemon is started again; that is said.
+    fn stay(&self, config: &mut Config) {
+        let old = &self.settings.config;
+        let (state, runtime) = (old.state_dir(&self.environment), old.runtime_dir(&self.environment));
+        let others = [
+            ("state_dir", config.state_dir(&self.environment) != state),
+            ("runtime_dir", config.runtime_dir(&self.environment) != runtime),
+            ("cloudwatch.spool.max_size", config.cloudwatch.spool_max_size != old.cloudwatch.spool_max_size),
+        ];
+        for (name, _) in others.iter().filter(|(_, other)| *other) {
+            tracing::warn!("{name} is another now: that takes a restart (systemctl restart vpce-probe)");
+        }
+        config.cloudwatch.spool_max_size = old.cloudwatch.spool_max_size;
+        (config.state_dir, config.runtime_dir) = (Some(state), Some(runtime));
+    }
+
     /// Makes the round that is due, and hands it to everybody.
     pub(super) async fn round(&mut self) -> Told {
         let start = Instant::now();
         let reading = self.clock.read();
+        if let Some(step) = self.clock.step() {
+            self.history.clock_was_set(step);
+        }
         let begun = self.timetable.begin(start, reading);
         if begun.missed > 0 {
             let words = "rounds were not made: the one before took too long, the machine slept, or its clock was set";
@@ -200,7 +220,7 @@ impl Rounds {
         let news = self.history.observe(&mut round);
         self.timetable.recheck(&news, begun.reason, self.settings.config.round_deadline);
         if let Some(delivery) = &self.delivery {
-            delivery.surroundings(surroundings(&round, &plan, reading.error_s));
+            delivery.surroundings(surroundings(&round, &plan, reading.correction_s()));
             if let Some(tick) = begun.stands_for {
                 let condition = self.tail.follow(round.verdict, tick);
                 delivery.submit(metric::sample(&round, tick, condition, delivery.counters()));
@@ -231,6 +251,9 @@ impl Rounds {
             say(&Entry::new(Event::NothingToProbe, status.as_str()));
             self.said.unplanned = Some(error);
         }
+        // IMDS can come up after this daemon, and nothing else has to be waited for: the next round waits for its answer.
+        self.watch.forget();
+        self.timetable.again(UNPLANNED);
         status
     }
 
@@ -334,6 +357,9 @@ const LONGEST_GAP_MS: i64 = 15 * 60 * 1000;
 
 /// A report of hundreds of targets has some megabytes.
 const LARGEST_STATE: u64 = 16 << 20;
+
+/// What to probe is asked for again after this.
+const UNPLANNED: Duration = Duration::from_secs(15);
 
 /// A summary for everybody comes this often while nothing changes.
 const SUMMARY_EVERY: Duration = Duration::from_hours(1);

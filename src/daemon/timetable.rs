@@ -110,6 +110,12 @@ impl Timetable {
         self.rechecks.retain(|at| *at + longest <= self.tick);
     }
 
+    /// There was nothing to look at: again after this, unless a tick comes before.
+    pub(super) fn again(&mut self, after: Duration) {
+        let at = Instant::now() + after;
+        self.rechecks = (at < self.tick).then_some(at).into_iter().collect();
+    }
+
     /// The host's name among others is known now.
     pub(super) fn spread(&mut self, key: String, reading: Reading) {
         self.key = key;
@@ -155,7 +161,7 @@ mod tests {
         fn read(&self) -> Reading {
             let elapsed = i64::try_from(self.start.elapsed().as_millis()).expect("a short test");
             let wall = Timestamp::from_unix_millis(1_795_000_000_000 + self.ahead + elapsed).expect("a moment");
-            Reading { wall, error_s: None }
+            Reading { wall, error_s: None, known: false }
         }
     }
 
@@ -216,6 +222,22 @@ mod tests {
         assert_eq!(again.reason, Reason::Recheck);
         let (tick, at) = round(&mut table, &wall, Duration::ZERO, false).await;
         assert_eq!((tick.reason, at - began), (Reason::Tick, 2 * MINUTE));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_there_was_nothing_to_look_at_it_is_tried_again_soon_and_moves_no_tick() {
+        let wall = Wall { start: Instant::now(), ahead: 0 };
+        let mut table = table(&wall);
+        round(&mut table, &wall, Duration::ZERO, false).await;
+        let (_, tick) = round(&mut table, &wall, Duration::ZERO, false).await;
+        for n in 1..=3 {
+            table.again(Duration::from_secs(15));
+            let (again, at) = round(&mut table, &wall, Duration::ZERO, false).await;
+            assert_eq!((again.reason, at - tick), (Reason::Recheck, n * Duration::from_secs(15)));
+        }
+        table.again(Duration::from_secs(15));
+        let (next, at) = round(&mut table, &wall, Duration::ZERO, false).await;
+        assert_eq!((next.reason, at - tick), (Reason::Tick, MINUTE));
     }
 
     #[tokio::test(start_paused = true)]

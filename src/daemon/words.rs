@@ -20,25 +20,27 @@ pub(super) fn status(round: &Round, starting: bool) -> String {
 }
 
 fn verdict(round: &Round) -> String {
-    let judged: Vec<&TargetReport> = round.targets.iter().filter(|report| report.verdict != Verdict::Skipped).collect();
+    let judged: Vec<&TargetReport> =
+        round.targets.iter().filter(|report| report.verdict != Verdict::Skipped).collect();
     let well = judged.iter().filter(|report| report.verdict == Verdict::Healthy).count();
-    let counts = format!("{}: {well} of {} targets healthy", round.verdict, judged.len());
+    let counts = format!("{well} of {} targets healthy", judged.len());
     if round.verdict == RoundVerdict::Healthy {
-        return counts;
+        return format!("{}: {counts}", round.verdict);
     }
     let mut ill: Vec<&TargetReport> = judged.into_iter().filter(|report| report.verdict != Verdict::Healthy).collect();
     // Whatever failed comes before what is degraded; the plan's order is kept within.
     ill.sort_by_key(|report| report.verdict != Verdict::Failed);
     let since = ill.iter().filter_map(|report| report.since).min();
-    let named: Vec<String> = ill.iter().take(MOST_NAMED).map(|report| named(report)).collect();
+    let mut names: Vec<String> = ill.iter().take(MOST_NAMED).map(|report| named(report)).collect();
     let more = ill.len().saturating_sub(MOST_NAMED);
-    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
-    let since = since.map_or_else(String::new, |since| format!(" since {}", moment(since)));
-    match (named.is_empty(), round.findings.first()) {
-        (true, Some(finding)) => format!("{counts}: {}", finding.cause),
-        (true, None) => counts,
-        (false, _) => format!("{counts}{since}: {}{rest}", named.join(", ")),
+    if more > 0 {
+        names.push(format!("{more} more"));
     }
+    if names.is_empty() {
+        names.extend(round.findings.first().map(|finding| finding.cause.to_string()));
+    }
+    let since = since.map_or_else(String::new, |since| format!(" since {}", moment(since)));
+    format!("{}{since}: {} ({counts})", round.verdict, names.join(", "))
 }
 
 fn named(report: &TargetReport) -> String {
@@ -57,8 +59,12 @@ fn shipping(shipping: &Shipping) -> String {
     if let Some(last) = shipping.last_ok {
         let _ = write!(words, ", last delivered {}", moment(last));
     }
-    if shipping.spooled > 0 {
-        let _ = write!(words, ", {} rounds wait", shipping.spooled);
+    // Between two flushes some always wait: worth a word only where they wait for something else.
+    if shipping.spooled > 0 && (shipping.state != "ok" || !shipping.problems.is_empty()) {
+        let _ = match shipping.spooled {
+            1 => write!(words, ", 1 round waits"),
+            many => write!(words, ", {many} rounds wait"),
+        };
     }
     if shipping.lost > 0 {
         let _ = write!(words, ", {} datums lost", shipping.lost);

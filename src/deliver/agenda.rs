@@ -1,15 +1,15 @@
-//! What is sent next. Pure: given what waits, what failed and the time, one step.
+//! What is sent next. Pure: given what waits, what failed and the time, one step. `examples/fleet.rs` lets 10,000 of these
+//! loose on one quota.
+
+use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{
-    fault::{Arrival, Remedy, Trouble},
-    pace::{Chance, Pace, Setback},
-};
+use super::pace::{Chance, Pace, Setback};
 
 /// The rules and the little that they remember.
 #[derive(Clone, Debug)]
-pub(super) struct Agenda {
+pub struct Agenda {
     pace: Pace,
     chance: Chance,
     /// Requests in a row that did not deliver.
@@ -19,6 +19,17 @@ pub(super) struct Agenda {
     /// No backfill before then.
     backfill_from: Option<Instant>,
     doubt: Doubt,
+    mood: Mood,
+}
+
+/// What the host's rounds ask for now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Mood {
+    /// They go with the schedule.
+    #[default]
+    Calm,
+    /// The newest has urgent parts, so each of the next may have some.
+    Urgent,
 }
 
 /// Whether data whose answer was lost may be sent again.
@@ -33,22 +44,22 @@ enum Doubt {
 /// What waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each kind waits or does not, whatever the others do")]
-pub(super) struct Stock {
+pub struct Stock {
     /// A batch that was begun: some of it is delivered, or it was found that not all of it is taken.
-    pub(super) begun: Begun,
+    pub begun: Begun,
     /// Urgent parts of fresh rounds.
-    pub(super) urgent: bool,
+    pub urgent: bool,
     /// Scheduled parts of fresh rounds, and their time has come.
-    pub(super) flush: bool,
+    pub flush: bool,
     /// Rounds that are not fresh any more.
-    pub(super) backlog: bool,
+    pub backlog: bool,
     /// Rounds whose answer was lost.
-    pub(super) doubtful: bool,
+    pub doubtful: bool,
 }
 
 /// How a batch stands that was begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub(super) enum Begun {
+pub enum Begun {
     /// There is none.
     #[default]
     None,
@@ -60,7 +71,7 @@ pub(super) enum Begun {
 
 /// One thing to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub enum Step {
     /// One request of this kind.
     Send(Errand),
     /// Nothing before then, unless something new comes; `None`: nothing at all.
@@ -69,12 +80,12 @@ pub(super) enum Step {
 
 /// The kinds of requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Errand {
+pub enum Errand {
     /// What was begun.
     Rest,
     /// Urgent parts of fresh rounds.
     Urgent,
-    /// Scheduled parts of fresh rounds.
+    /// All parts of fresh rounds: what is urgent just then is not worth a request of its own.
     Flush,
     /// Older rounds, the newest first.
     Backfill,
@@ -84,33 +95,58 @@ pub(super) enum Errand {
 
 impl Agenda {
     /// Nothing has happened yet. After a start, data in doubt wait for an answer as always.
-    pub(super) const fn new(pace: Pace, chance: Chance) -> Self {
-        Self { pace, chance, failures: 0, not_before: None, backfill_from: None, doubt: Doubt::Locked }
+    #[must_use]
+    pub const fn new(pace: Pace, chance: Chance) -> Self {
+        Self {
+            pace,
+            chance,
+            failures: 0,
+            not_before: None,
+            backfill_from: None,
+            doubt: Doubt::Locked,
+            mood: Mood::Calm,
+        }
     }
 
     /// Another flush interval.
-    pub(super) const fn set_pace(&mut self, pace: Pace) {
+    pub const fn set_pace(&mut self, pace: Pace) {
         self.pace = pace;
     }
 
     /// Another config, or another way: what failed may work at once.
-    pub(super) const fn try_again(&mut self) {
+    pub const fn try_again(&mut self) {
         self.not_before = None;
     }
 
-    /// The next step: what is urgent, what is due, and only then what is late.
-    pub(super) fn decide(&self, now: Instant, stock: Stock) -> Step {
+    /// A round came in this mood. Where it is another one, backfill that is planned is planned anew: a fleet that falls
+    /// sick needs most of what it may send for that, and one that has recovered need not wait any longer.
+    pub fn heed(&mut self, mood: Mood, now: Instant) {
+        if std::mem::replace(&mut self.mood, mood) == mood {
+            return;
+        }
+        if let Some(planned) = self.backfill_from {
+            let anew = now + self.spacing();
+            self.backfill_from = Some(match mood {
+                Mood::Calm => planned.min(anew),
+                Mood::Urgent => planned.max(anew),
+            });
+        }
+    }
+
+    /// The next step: what is due, with what is urgent; what is urgent alone; and only then what is late.
+    #[must_use]
+    pub fn decide(&self, now: Instant, stock: Stock) -> Step {
         if let Some(until) = self.not_before.filter(|until| now < *until) {
             return Step::Wait(Some(until));
         }
         if stock.begun == Begun::Ready {
             return Step::Send(Errand::Rest);
         }
-        if stock.urgent {
-            return Step::Send(Errand::Urgent);
-        }
         if stock.flush {
             return Step::Send(Errand::Flush);
+        }
+        if stock.urgent {
+            return Step::Send(Errand::Urgent);
         }
         let open = self.doubt == Doubt::Open;
         let late = match stock.begun {
@@ -127,7 +163,8 @@ impl Agenda {
     }
 
     /// Whether data that are sent now are late: something failed before, or they waited for something else.
-    pub(super) const fn is_late(&self, errand: Errand) -> bool {
+    #[must_use]
+    pub const fn is_late(&self, errand: Errand) -> bool {
         match errand {
             Errand::Backfill | Errand::Doubtful => true,
             Errand::Rest | Errand::Urgent | Errand::Flush => self.failures > 0,
@@ -135,17 +172,19 @@ impl Agenda {
     }
 
     /// Requests in a row that did not deliver.
-    pub(super) const fn failures(&self) -> u32 {
+    #[must_use]
+    pub const fn failures(&self) -> u32 {
         self.failures
     }
 
     /// Nothing is sent before then.
-    pub(super) const fn not_before(&self) -> Option<Instant> {
+    #[must_use]
+    pub const fn not_before(&self) -> Option<Instant> {
         self.not_before
     }
 
     /// The request was answered well.
-    pub(super) fn delivered(&mut self, errand: Errand, now: Instant) {
+    pub fn delivered(&mut self, errand: Errand, now: Instant) {
         self.failures = 0;
         self.not_before = None;
         self.doubt = Doubt::Open;
@@ -159,28 +198,32 @@ impl Agenda {
     }
 
     /// The request was answered: some datum of it is not taken. The pieces follow, but not in a burst.
-    pub(super) fn divided(&mut self, now: Instant) {
+    pub fn divided(&mut self, now: Instant) {
         self.not_before = Some(now + self.pace.retry(Setback::Failed, 1, &mut self.chance));
     }
 
     /// The request failed.
-    pub(super) fn failed(&mut self, trouble: &Trouble, now: Instant) {
+    pub fn failed(&mut self, setback: Setback, now: Instant) {
         self.failures = self.failures.saturating_add(1);
-        let setback = match trouble.remedy {
-            Remedy::Throttled(retry_after) => Setback::Throttled { retry_after },
-            Remedy::Later | Remedy::Renew | Remedy::SetClock(_) | Remedy::Halve => Setback::Failed,
-        };
         self.not_before = Some(now + self.pace.retry(setback, self.failures, &mut self.chance));
         // After an outage the whole fleet has a backlog.
         self.backfill_from = None;
-        match trouble.arrival {
-            Arrival::InDoubt => self.doubt = Doubt::Locked,
-            Arrival::No => {}
-        }
+    }
+
+    /// A request's answer was lost.
+    pub const fn doubt(&mut self) {
+        self.doubt = Doubt::Locked;
     }
 
     fn space_backfill(&mut self, now: Instant) {
-        self.backfill_from = Some(now + self.pace.backfill(&mut self.chance));
+        self.backfill_from = Some(now + self.spacing());
+    }
+
+    fn spacing(&mut self) -> Duration {
+        match self.mood {
+            Mood::Calm => self.pace.backfill(&mut self.chance),
+            Mood::Urgent => self.pace.backfill_beside_urgent(&mut self.chance),
+        }
     }
 }
 
@@ -191,8 +234,7 @@ mod tests {
     use proptest::prelude::{Just, Strategy, any, prop_assert, prop_oneof, proptest};
     use tokio::time::Instant;
 
-    use super::{Agenda, Arrival, Begun, Chance, Errand, Pace, Remedy, Step, Stock, Trouble};
-    use crate::model::cause::Cause;
+    use super::{Agenda, Begun, Chance, Errand, Mood, Pace, Setback, Step, Stock};
 
     const FLUSH: Duration = Duration::from_mins(5);
 
@@ -200,8 +242,9 @@ mod tests {
         Agenda::new(Pace::new(FLUSH), Chance::new(3))
     }
 
-    fn trouble(remedy: Remedy, arrival: Arrival) -> Trouble {
-        Trouble { remedy, arrival, ..Trouble::new(Cause::PublishFailing, "so".to_owned()) }
+    fn lost(agenda: &mut Agenda, now: Instant) {
+        agenda.failed(Setback::Erring, now);
+        agenda.doubt();
     }
 
     fn all() -> Stock {
@@ -215,11 +258,12 @@ mod tests {
         let mut stock = all();
         assert_eq!(agenda.decide(now, stock), Step::Send(Errand::Rest));
         stock.begun = Begun::None;
-        assert_eq!(agenda.decide(now, stock), Step::Send(Errand::Urgent));
-        stock.urgent = false;
+        // One request takes both.
         assert_eq!(agenda.decide(now, stock), Step::Send(Errand::Flush));
         agenda.delivered(Errand::Flush, now);
         stock.flush = false;
+        assert_eq!(agenda.decide(now, stock), Step::Send(Errand::Urgent));
+        stock.urgent = false;
         // Not in the same moment: the whole fleet has a backlog when CloudWatch comes back.
         assert!(matches!(agenda.decide(now, stock), Step::Wait(Some(from)) if from > now && from < far));
         assert_eq!(agenda.decide(far, stock), Step::Send(Errand::Backfill));
@@ -236,16 +280,16 @@ mod tests {
         for stock in
             [Stock { doubtful: true, ..Stock::default() }, Stock { begun: Begun::Doubtful, ..Stock::default() }]
         {
-            agenda.failed(&trouble(Remedy::Later, Arrival::InDoubt), now);
+            lost(&mut agenda, now);
             assert_eq!(agenda.decide(far, stock), Step::Wait(None));
             // A failure that is no lost answer opens nothing.
-            agenda.failed(&trouble(Remedy::Later, Arrival::No), now);
+            agenda.failed(Setback::Failed, now);
             assert_eq!(agenda.decide(far, stock), Step::Wait(None));
             agenda.delivered(Errand::Urgent, now);
             assert!(matches!(agenda.decide(far, stock), Step::Send(Errand::Doubtful | Errand::Rest)));
         }
         // What was begun holds rounds in doubt that must not go beside it.
-        agenda.failed(&trouble(Remedy::Later, Arrival::InDoubt), now);
+        lost(&mut agenda, now);
         let stock = Stock { begun: Begun::Doubtful, doubtful: true, ..Stock::default() };
         assert_eq!(agenda.decide(far, stock), Step::Wait(None));
     }
@@ -253,7 +297,7 @@ mod tests {
     #[tokio::test]
     async fn nothing_new_breaks_a_wait_and_a_success_ends_it() {
         let (mut agenda, now) = (agenda(), Instant::now());
-        agenda.failed(&trouble(Remedy::Throttled(Some(Duration::from_secs(200))), Arrival::No), now);
+        agenda.failed(Setback::Throttled { retry_after: Some(Duration::from_secs(200)) }, now);
         let until = agenda.not_before().expect("a wait");
         assert!(until >= now + Duration::from_secs(200));
         assert_eq!(agenda.decide(now, all()), Step::Wait(Some(until)));
@@ -263,9 +307,56 @@ mod tests {
         assert_eq!((agenda.failures(), agenda.is_late(Errand::Urgent)), (0, false));
         assert!(agenda.is_late(Errand::Backfill) && agenda.is_late(Errand::Doubtful));
         assert_eq!(agenda.decide(until, all()), Step::Send(Errand::Rest));
-        agenda.failed(&trouble(Remedy::Later, Arrival::No), until);
+        agenda.failed(Setback::Failed, until);
         agenda.try_again();
         assert_eq!(agenda.decide(until, all()), Step::Send(Errand::Rest));
+    }
+
+    #[tokio::test]
+    async fn backfill_is_rare_beside_what_is_urgent_and_comes_soon_after_it() {
+        let (mut agenda, now) = (agenda(), Instant::now());
+        let stock = Stock { backlog: true, ..Stock::default() };
+        let planned = |agenda: &Agenda, now| match agenda.decide(now, stock) {
+            Step::Wait(Some(from)) => from.duration_since(now).as_secs(),
+            step @ (Step::Send(_) | Step::Wait(None)) => panic!("{step:?}"),
+        };
+        agenda.delivered(Errand::Flush, now);
+        assert!((45..135).contains(&planned(&agenda, now)));
+        // Falls sick: what was planned is put off, once.
+        agenda.heed(Mood::Urgent, now);
+        let put_off = planned(&agenda, now);
+        assert!((900..2_700).contains(&put_off));
+        agenda.heed(Mood::Urgent, now);
+        agenda.delivered(Errand::Urgent, now);
+        assert_eq!(planned(&agenda, now), put_off);
+        let then = now + Duration::from_secs(put_off + 1);
+        assert_eq!(agenda.decide(then, stock), Step::Send(Errand::Backfill));
+        agenda.delivered(Errand::Backfill, then);
+        assert!((900..2_700).contains(&planned(&agenda, then)));
+        agenda.heed(Mood::Calm, then);
+        assert!((45..135).contains(&planned(&agenda, then)));
+        // What is about to go is not put off by a recovery.
+        let soon = then + Duration::from_secs(planned(&agenda, then));
+        agenda.heed(Mood::Calm, soon);
+        assert_eq!(planned(&agenda, soon), 0);
+        // After an outage it is planned by the first answer.
+        agenda.heed(Mood::Urgent, soon);
+        agenda.failed(Setback::Erring, soon);
+        agenda.delivered(Errand::Urgent, soon);
+        assert!((900..2_700).contains(&planned(&agenda, soon)));
+    }
+
+    #[tokio::test]
+    async fn a_service_in_trouble_and_one_out_of_reach_are_told_apart() {
+        let now = Instant::now();
+        let first = |setback| {
+            let mut agenda = agenda();
+            agenda.failed(setback, now);
+            agenda.not_before().expect("a wait").duration_since(now).as_secs()
+        };
+        assert!(first(Setback::Failed) < 5);
+        assert!((60..120).contains(&first(Setback::Erring)));
+        assert!((150..300).contains(&first(Setback::Throttled { retry_after: None })));
     }
 
     fn event() -> impl Strategy<Value = (u8, Duration)> {
@@ -281,8 +372,8 @@ mod tests {
             for (what, passes) in events {
                 match what % 3 {
                     0 => { agenda.delivered(Errand::Flush, now); open = true; }
-                    1 => { agenda.failed(&trouble(Remedy::Later, Arrival::InDoubt), now); open = false; }
-                    _ => agenda.failed(&trouble(Remedy::Throttled(None), Arrival::No), now),
+                    1 => { lost(&mut agenda, now); open = false; }
+                    _ => agenda.failed(Setback::Throttled { retry_after: None }, now),
                 }
                 now += passes;
                 let stock = Stock { doubtful: true, ..Stock::default() };

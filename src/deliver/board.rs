@@ -1,10 +1,10 @@
 //! What is told of the delivery: in the report, in the samples, and in the log once for each change.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{client::Cost, fault::Trouble, parcel::Timing, spool::Tally, store::Summary};
+use super::{Settings, client::Cost, fault::Trouble, log::Log, parcel::Timing, spool::Tally, store::Summary};
 use crate::{
     metric,
     model::{cause::Cause, round::Shipping, units::Timestamp, verdict::Problem},
@@ -13,6 +13,9 @@ use crate::{
 /// The delivery's state.
 #[derive(Debug, Default)]
 pub(super) struct Board {
+    log: Log,
+    /// When the next request is made, after one that failed.
+    next_attempt: Option<Timestamp>,
     last_ok: Option<Timestamp>,
     trouble: Option<Trouble>,
     outage: Option<Outage>,
@@ -21,6 +24,8 @@ pub(super) struct Board {
     late: u64,
     /// Datums that CloudWatch does not take, of rounds that it took otherwise.
     poison: u64,
+    /// The series of such datums that were told of.
+    refused: BTreeSet<String>,
     /// Datums that were late and that samples were told of.
     told: u64,
     /// Requests that were made.
@@ -32,7 +37,6 @@ pub(super) struct Board {
 /// A time in which nothing was delivered, until all that waited is.
 #[derive(Debug)]
 struct Outage {
-    cause: Cause,
     since: Instant,
     /// Rounds delivered since it was over, and datums lost before it began.
     late_rounds: u64,
@@ -60,6 +64,12 @@ pub struct Totals {
 }
 
 impl Board {
+    /// Nothing was delivered yet.
+    pub(super) fn new(settings: &Settings) -> Self {
+        let folder = settings.spool.as_ref().map(|folder| folder.display().to_string());
+        Self { log: Log::new(folder), ..Self::default() }
+    }
+
     /// There is a region: deliveries may begin.
     pub(super) const fn ready(&mut self) {
         self.ready = true;
@@ -77,15 +87,16 @@ impl Board {
         self.trouble = None;
         self.delivered += datums as u64;
         self.late += late as u64;
-        if let Some(outage) = self.outage.as_mut().filter(|outage| !outage.over) {
+        self.next_attempt = None;
+        self.log.delivered(waiting);
+        if let Some(outage) = &mut self.outage {
             outage.over = true;
-            tracing::info!(
-                vpce_cause = outage.cause.as_str(),
-                waiting,
-                "CloudWatch takes data again after {} s; {waiting} rounds wait and follow",
-                outage.since.elapsed().as_secs()
-            );
         }
+    }
+
+    /// How the spool stands.
+    pub(super) fn observe(&mut self, summary: &Summary) {
+        self.log.spool(summary);
     }
 
     /// So many rounds are done for good.
@@ -100,50 +111,33 @@ impl Board {
         let lost = self.lost(summary).datums;
         if let Some(outage) = self.outage.take_if(|outage| outage.over) {
             let (late, lost) = (outage.late_rounds, lost.saturating_sub(outage.lost_before));
-            tracing::info!(
-                vpce_cause = outage.cause.as_str(),
-                vpce_lost = lost,
-                late,
-                "all that waited for CloudWatch is delivered: {late} rounds late, {lost} datums lost"
-            );
+            self.log.caught_up(outage.since, late, lost);
         }
     }
 
     /// A request failed.
-    pub(super) fn failed(&mut self, trouble: &Trouble, retry_in: Duration, summary: &Summary) {
+    pub(super) fn failed(&mut self, trouble: &Trouble, now: Timestamp, retry_in: Duration, summary: &Summary) {
         let lost_before = self.lost(summary).datums;
-        let known = self.trouble.as_ref().is_some_and(|known| known.cause == trouble.cause);
-        let seconds = retry_in.as_secs();
-        if known {
-            tracing::debug!(vpce_cause = trouble.cause.as_str(), retry_s = seconds, "{}", trouble.summary);
-        } else {
-            tracing::warn!(
-                vpce_cause = trouble.cause.as_str(),
-                vpce_address = trouble.address.map(tracing::field::display),
-                "metrics are not delivered, and wait: {}",
-                trouble.summary
-            );
-        }
-        let begun = || Outage { cause: trouble.cause, since: Instant::now(), late_rounds: 0, lost_before, over: false };
+        let millis = i64::try_from(retry_in.as_millis()).unwrap_or(i64::MAX);
+        self.next_attempt = Timestamp::from_unix_millis(now.unix_millis().saturating_add(millis));
+        let begun = || Outage { since: Instant::now(), late_rounds: 0, lost_before, over: false };
         let outage = self.outage.get_or_insert_with(begun);
         outage.over = false;
-        outage.cause = trouble.cause;
         self.trouble = Some(trouble.clone());
+        self.log.failed(trouble, summary.waiting.rounds);
     }
 
     /// A datum is not taken.
     pub(super) fn poisoned(&mut self, datum: &metric::Datum, trouble: &Trouble) {
         self.poison += 1;
+        // Whatever is refused for its series is refused in every round.
         let dimensions: Vec<String> = datum.dimensions.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        tracing::warn!(
-            vpce_cause = trouble.cause.as_str(),
-            vpce_lost = 1,
-            "a datum is dropped: {} {{{}}} of {}: {}",
-            datum.metric.as_str(),
-            dimensions.join(", "),
-            datum.at,
-            trouble.summary
-        );
+        let series = format!("{} {{{}}}", datum.metric.as_str(), dimensions.join(", "));
+        if self.refused.len() < MOST_REFUSED && self.refused.insert(series) {
+            self.log.rejected(datum, trouble);
+        } else {
+            tracing::debug!(cause = trouble.cause.as_str(), "a datum of a series that was told of is dropped");
+        }
     }
 
     /// What the next sample tells: datums delivered late since the last time this was asked, and those that were lost and
@@ -187,6 +181,8 @@ impl Board {
             oldest: summary.oldest,
             lost: self.lost(summary).datums,
             problems: self.trouble.iter().map(Trouble::problem).chain(of_spool(summary)).collect(),
+            delivered: Some(self.delivered),
+            next_attempt: self.next_attempt,
         }
     }
 
@@ -198,7 +194,11 @@ impl Board {
 /// What is wrong with the spool.
 fn of_spool(summary: &Summary) -> impl Iterator<Item = Problem> {
     let degraded = summary.degraded.as_ref().map(|reason| {
-        Trouble::new(Cause::SpoolDegraded, format!("what waits is kept in memory only: {reason}")).problem()
+        Trouble::new(
+            Cause::SpoolDegraded,
+            format!("rounds that wait are kept in memory only, a restart loses them: {reason}"),
+        )
+        .problem()
     });
     let full = summary.full.then(|| {
         let dropped = summary.counters.evicted.rounds;
@@ -207,3 +207,6 @@ fn of_spool(summary: &Summary) -> impl Iterator<Item = Problem> {
     });
     degraded.into_iter().chain(full)
 }
+
+/// Series that are told of.
+const MOST_REFUSED: usize = 100;

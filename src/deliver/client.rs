@@ -2,11 +2,8 @@
 
 use std::{
     fmt,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicI64, Ordering},
-    },
-    time::{Duration, SystemTime},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
 };
 
 use aws_credential_types::{
@@ -20,6 +17,7 @@ use aws_sdk_cloudwatch::{
 };
 use aws_smithy_async::time::TimeSource;
 use aws_smithy_types::{DateTime, timeout::TimeoutConfig};
+use rustix::time::{ClockId, clock_gettime};
 
 use super::{
     Settings, Surroundings,
@@ -200,44 +198,65 @@ fn datum(datum: &Datum) -> MetricDatum {
         .build()
 }
 
-/// The wall clock, by AWS's where this host's is known to be wrong.
+/// AWS's time as far as it is known, else the wall clock's.
+///
+/// An answer fixes AWS's time to the clock that nobody sets: were a correction of the wall clock kept instead, the step
+/// that mends the wall clock would make it wrong, rounds in the spool would look weeks old, and would be dropped.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Clock {
-    /// This host's clock minus AWS's, in milliseconds.
-    error_ms: Arc<AtomicI64>,
+    known: Arc<Mutex<Option<Anchor>>>,
+}
+
+/// AWS's time at one moment, in milliseconds since 1970 began.
+#[derive(Clone, Copy, Debug)]
+struct Anchor {
+    aws: i64,
+    /// That moment, in milliseconds since this host was started, sleep included.
+    at: i64,
 }
 
 impl Clock {
-    /// This host's clock minus AWS's, in seconds.
+    /// This host's clock minus AWS's, in seconds, as of now.
     pub(super) fn set_error(&self, seconds: f64) {
         #[expect(clippy::cast_possible_truncation, reason = "a float's conversion saturates, and years fit")]
-        self.error_ms.store((seconds * 1_000.0) as i64, Ordering::Relaxed);
+        let error = (seconds * 1_000.0) as i64;
+        let aws = Timestamp::now().unix_millis().saturating_sub(error);
+        *self.known() = Some(Anchor { aws, at: since_boot() });
     }
 
-    /// What is taken off this host's clock, in seconds; `None` where nothing is.
+    /// What is to be taken off this host's clock, in seconds; `None` where AWS's time is not known.
     pub(super) fn correction_s(&self) -> Option<f64> {
-        let error = self.error_ms.load(Ordering::Relaxed);
+        let known = *self.known();
         #[expect(clippy::cast_precision_loss, reason = "milliseconds of some years")]
-        (error != 0).then_some(error as f64 / 1_000.0)
+        known.map(|known| Timestamp::now().unix_millis().saturating_sub(known.now()) as f64 / 1_000.0)
+    }
+
+    /// AWS's time, else the wall clock's.
+    pub(super) fn timestamp(&self) -> Timestamp {
+        let known = *self.known();
+        known.and_then(|known| Timestamp::from_unix_millis(known.now())).unwrap_or_else(Timestamp::now)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Option<Anchor>> {
+        // One assignment cannot be left half done.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Clock {
-    /// The wall clock, by AWS's.
-    pub(super) fn timestamp(&self) -> Timestamp {
-        let now = Timestamp::now();
-        let error = self.error_ms.load(Ordering::Relaxed);
-        Timestamp::from_unix_millis(now.unix_millis().saturating_sub(error)).unwrap_or(now)
+impl Anchor {
+    fn now(self) -> i64 {
+        self.aws.saturating_add(since_boot().saturating_sub(self.at))
     }
+}
+
+fn since_boot() -> i64 {
+    let now = clock_gettime(ClockId::Boottime);
+    now.tv_sec.saturating_mul(1_000).saturating_add(now.tv_nsec / 1_000_000)
 }
 
 impl TimeSource for Clock {
     fn now(&self) -> SystemTime {
-        let error = self.error_ms.load(Ordering::Relaxed);
-        let off = Duration::from_millis(error.unsigned_abs());
-        let now = SystemTime::now();
-        let right = if error > 0 { now.checked_sub(off) } else { now.checked_add(off) };
-        right.unwrap_or(now)
+        self.timestamp().moment().into()
     }
 }
 
@@ -273,3 +292,30 @@ impl fmt::Debug for SharedKeys {
 
 /// A clock nearer than this is as good as AWS's: `Date` has whole seconds, and answers take their time.
 const WORTH_CORRECTING_S: f64 = 30.0;
+
+#[cfg(test)]
+mod tests {
+    use aws_smithy_async::time::TimeSource as _;
+
+    use super::{Anchor, Clock, since_boot};
+    use crate::model::units::Timestamp;
+
+    #[test]
+    fn what_is_known_of_aws_s_time_does_not_go_with_the_wall_clock() {
+        let clock = Clock::default();
+        assert_eq!(clock.correction_s(), None);
+        let near = |a: i64, b: i64| assert!((a - b).abs() < 5_000, "{a} is not {b}");
+        near(clock.timestamp().unix_millis(), Timestamp::now().unix_millis());
+        for error in [86_400.0, -1.7e9, 0.0] {
+            clock.set_error(error);
+            let shown = clock.correction_s().expect("known");
+            assert!((shown - error).abs() < 5.0, "{shown} is not {error}");
+        }
+        // The wall clock was set after that answer: it is not asked any more.
+        let answered = 1_500_000_000_000;
+        *clock.known() = Some(Anchor { aws: answered, at: since_boot() - 60_000 });
+        near(clock.timestamp().unix_millis(), answered + 60_000);
+        let signed = clock.now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_millis();
+        near(i64::try_from(signed).expect("some years"), answered + 60_000);
+    }
+}

@@ -29,7 +29,7 @@ use hyper::{
     header::{CONNECTION, CONTENT_TYPE, DATE, EXPECT, HOST, HeaderValue, RETRY_AFTER},
 };
 use hyper_util::rt::TokioIo;
-use time::{OffsetDateTime, format_description::well_known::Rfc2822};
+use time::OffsetDateTime;
 use tokio::{
     sync::watch,
     time::{Instant, sleep_until},
@@ -37,7 +37,10 @@ use tokio::{
 
 use self::wire::Wire;
 use super::Surroundings;
-use crate::probe::{self, Call, Dialer, Security};
+use crate::{
+    model::units::http_date,
+    probe::{self, Call, Dialer, Security},
+};
 
 /// The HTTP client below the SDK.
 #[derive(Clone, Debug)]
@@ -337,7 +340,7 @@ fn answer(response: &Response<Bytes>, [asked, answered]: [OffsetDateTime; 2]) ->
     let content_type = text(headers, CONTENT_TYPE.as_str());
     let cbor = content_type.as_deref().is_some_and(|kind| kind.starts_with("application/cbor"));
     let protocol = text(headers, "smithy-protocol").as_deref() == Some("rpc-v2-cbor");
-    let date = text(headers, DATE.as_str()).and_then(|date| OffsetDateTime::parse(date.trim(), &Rfc2822).ok());
+    let date = text(headers, DATE.as_str()).and_then(|date| http_date(&date));
     // `Date` has whole seconds, cut off: half of one is added. It was written somewhere between the two moments.
     let middle = asked + (answered - asked) / 2;
     let error = |date: OffsetDateTime| time::Duration::as_seconds_f64(middle - date) - 0.5;

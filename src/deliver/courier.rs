@@ -20,7 +20,7 @@ use super::{
     fault::{Arrival, Remedy, Trouble},
     pace::{Chance, Pace},
     parcel::{Divided, Parcel, Timing},
-    spool::Waiting,
+    spool::{Parts, Seq, Waiting},
     store::{Fresh, Store},
 };
 use crate::{
@@ -51,6 +51,15 @@ pub(super) struct Courier {
     flush: Flush,
     client: Option<(String, Client)>,
     parcel: Option<Parcel>,
+    /// What the spool must know before anything else is sent: a stalled disk did not take it yet.
+    notes: Vec<(Note, Vec<(Seq, Parts)>)>,
+}
+
+/// What became of rounds.
+#[derive(Clone, Copy, Debug)]
+enum Note {
+    Settled,
+    Doubted,
 }
 
 /// The schedule of what is not urgent.
@@ -90,6 +99,7 @@ impl Courier {
             flush: Flush { due: false, at: now, last: None },
             client: None,
             parcel: None,
+            notes: Vec::new(),
         };
         courier.schedule();
         courier
@@ -117,12 +127,19 @@ impl Courier {
     }
 
     async fn step(&mut self) -> Step {
+        let summary = self.store.summary();
+        self.board().observe(&summary);
         if self.region().is_none() {
             return Step::Wait(None);
+        }
+        if !self.write_down().await {
+            return Step::Wait(Some(Instant::now() + STALLED));
         }
         let Some(stock) = self.stock().await else {
             return Step::Wait(Some(Instant::now() + STALLED));
         };
+        let mood = self.store.summary().mood;
+        self.agenda.heed(mood, Instant::now());
         // All that was due is sent, be it in several requests, or nothing was.
         self.flush.due &= stock.flush;
         if !(stock.backlog || stock.doubtful || self.parcel.is_some()) {
@@ -153,11 +170,8 @@ impl Courier {
             }
         }
         if self.orders.surroundings.has_changed().is_ok_and(|changed| changed) {
-            let around = self.orders.surroundings.borrow_and_update().clone();
-            if let Some(error) = around.clock_error_s {
-                self.clock.set_error(error);
-            }
-            if around.region.is_some() {
+            let known = self.orders.surroundings.borrow_and_update().region.is_some();
+            if known {
                 self.board().ready();
             }
         }
@@ -237,20 +251,23 @@ impl Courier {
 
     async fn failed(&mut self, parcel: Parcel, trouble: &Trouble) {
         let now = Instant::now();
-        self.agenda.failed(trouble, now);
+        self.agenda.failed(trouble.setback(), now);
+        if trouble.arrival == Arrival::InDoubt {
+            self.agenda.doubt();
+        }
         let wait = self.agenda.not_before().map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
         let summary = self.store.summary();
-        self.board().failed(trouble, wait, &summary);
+        self.board().failed(trouble, Timestamp::now(), wait, &summary);
         self.leave(parcel, trouble).await;
     }
 
     /// Puts a parcel aside whose request was not answered well: the spool has it still, unless it was begun.
     async fn leave(&mut self, mut parcel: Parcel, trouble: &Trouble) {
         match trouble.arrival {
-            Arrival::No => {}
+            Arrival::No | Arrival::Refused => {}
             Arrival::InDoubt if parcel.is_begun() => parcel.doubt(),
             Arrival::InDoubt => {
-                let _stalled = self.store.doubt(parcel.rounds.clone()).await;
+                self.note(Note::Doubted, parcel.rounds.clone()).await;
             }
         }
         if parcel.is_begun() {
@@ -262,7 +279,7 @@ impl Courier {
         self.agenda.divided(Instant::now());
         if !parcel.is_begun() {
             // If this process dies meanwhile, nobody knows which halves were delivered.
-            let _stalled = self.store.doubt(parcel.rounds.clone()).await;
+            self.note(Note::Doubted, parcel.rounds.clone()).await;
         }
         match parcel.divide() {
             Some(Divided::Dropped(datum)) => {
@@ -286,11 +303,29 @@ impl Courier {
     /// Everything of it is answered.
     async fn finish(&mut self, parcel: Parcel) {
         let rounds = parcel.rounds.len();
-        // A stalled disk keeps them as they are: then they are delivered twice, after a long time.
-        if self.store.settle(parcel.rounds).await.is_none() {
-            tracing::debug!("the disk is stalled: what was delivered cannot be noted");
-        }
+        self.note(Note::Settled, parcel.rounds).await;
         self.board().settled(rounds, parcel.timing);
+    }
+
+    /// Tells the spool what became of rounds, now or as soon as the disk takes it: else they would be sent again.
+    async fn note(&mut self, note: Note, rounds: Vec<(Seq, Parts)>) {
+        self.notes.push((note, rounds));
+        self.write_down().await;
+    }
+
+    /// Whether the spool knows everything.
+    async fn write_down(&mut self) -> bool {
+        while let Some((note, rounds)) = self.notes.first() {
+            let taken = match note {
+                Note::Settled => self.store.settle(rounds.clone()).await,
+                Note::Doubted => self.store.doubt(rounds.clone()).await,
+            };
+            if taken.is_none() {
+                return false;
+            }
+            self.notes.remove(0);
+        }
+        true
     }
 
     async fn put(&mut self, datums: &[Datum], cost: &mut Cost) -> Ended {

@@ -37,6 +37,7 @@ pub struct Delivery {
     surroundings: watch::Sender<Surroundings>,
     stop: watch::Sender<Option<Instant>>,
     store: Store,
+    clock: Clock,
     board: Arc<Mutex<Board>>,
     task: JoinHandle<()>,
 }
@@ -59,20 +60,22 @@ impl Delivery {
     pub fn start(settings: Settings, dialer: Dialer, disk: Disk, surroundings: Surroundings) -> Self {
         let clock = Clock::default();
         let store = Store::open(&settings, disk, clock.clone());
-        let board = Arc::<Mutex<Board>>::default();
+        let board = Arc::new(Mutex::new(Board::new(&settings)));
         let (settings, of_settings) = watch::channel((settings, dialer));
         let (surroundings, of_surroundings) = watch::channel(surroundings);
         let (stop, of_stop) = watch::channel(None);
         let mut orders = Orders { settings: of_settings, surroundings: of_surroundings, stop: of_stop };
         // The first ones are news, too.
         orders.surroundings.mark_changed();
-        let task = tokio::spawn(Courier::new(orders, store.clone(), Arc::clone(&board), clock).run());
-        Self { settings, surroundings, stop, store, board, task }
+        let task = tokio::spawn(Courier::new(orders, store.clone(), Arc::clone(&board), clock.clone()).run());
+        Self { settings, surroundings, stop, store, clock, board, task }
     }
 
     /// Takes a sample. It waits in the spool until CloudWatch has confirmed it.
     pub fn submit(&self, sample: Sample) {
         self.store.keep(sample, &self.settings.borrow().0.metrics);
+        // The task may be waiting for the disk just then.
+        self.board().observe(&self.store.summary());
     }
 
     /// What the latest round knows.
@@ -80,6 +83,10 @@ impl Delivery {
         self.surroundings.send_if_modified(|known| {
             let new = *known != surroundings;
             if new {
+                // At once: the next sample is judged by it, and the measurement is of now.
+                if let Some(error) = surroundings.clock_error_s {
+                    self.clock.set_error(error);
+                }
                 *known = surroundings;
             }
             new
@@ -158,7 +165,9 @@ pub async fn publish_once(
         datums.extend(metric::encode(sample, part, &settings.metrics));
     }
     let clock = Clock::default();
-    clock.set_error(surroundings.clock_error_s.unwrap_or(0.0));
+    if let Some(error) = surroundings.clock_error_s {
+        clock.set_error(error);
+    }
     let (_keep, around) = watch::channel(surroundings.clone());
     let left = by.saturating_duration_since(Instant::now());
     let budget = budget(settings).min(left);

@@ -5,6 +5,7 @@ use std::{net::IpAddr, time::Duration};
 use super::{
     Way,
     connector::{Answer, Broken, Seen},
+    pace::Setback,
 };
 use crate::model::{
     cause::Cause,
@@ -44,8 +45,10 @@ pub(super) enum Remedy {
 /// Whether data of a failed request may have arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Arrival {
-    /// They did not.
+    /// They did not, and nobody at CloudWatch had any work with them.
     No,
+    /// They did not: an answer says so.
+    Refused,
     /// All was sent, and no answer tells.
     InDoubt,
 }
@@ -63,6 +66,18 @@ impl Trouble {
     /// A failure after which the same is tried again later.
     pub(super) fn new(cause: Cause, summary: String) -> Self {
         Self { cause, address: None, summary, remedy: Remedy::Later, arrival: Arrival::No }
+    }
+
+    /// What the failure says of when to come back.
+    pub(super) const fn setback(&self) -> Setback {
+        match (self.remedy, self.arrival) {
+            (Remedy::Throttled(retry_after), _) => Setback::Throttled { retry_after },
+            (Remedy::Later | Remedy::Renew | Remedy::SetClock(_) | Remedy::Halve, Arrival::No) => Setback::Failed,
+            (
+                Remedy::Later | Remedy::Renew | Remedy::SetClock(_) | Remedy::Halve,
+                Arrival::Refused | Arrival::InDoubt,
+            ) => Setback::Erring,
+        }
     }
 
     /// The failure as the report shows it.
@@ -169,8 +184,12 @@ fn foreign(answer: &Answer, seen: &Seen) -> Trouble {
     let status = answer.status;
     let summary =
         format!("{} answered {status} with {kind}: that is not CloudWatch, but something in between", peer(seen));
-    // A gateway that got no answer itself may have passed the request on.
-    let arrival = if matches!(status, 502 | 504) { Arrival::InDoubt } else { Arrival::No };
+    // A gateway that got no answer itself may have passed the request on; any other 5xx may be of AWS's own front.
+    let arrival = match status {
+        502 | 504 => Arrival::InDoubt,
+        500.. => Arrival::Refused,
+        _ => Arrival::No,
+    };
     Trouble { arrival, ..Trouble::new(Cause::PublishUnreachable, summary) }
 }
 
@@ -184,7 +203,7 @@ fn refused(answer: &Answer, said: &Said, seen: &Seen, correction_s: f64) -> Trou
     let short = code.rsplit('#').next().unwrap_or_default().trim_end_matches("Exception");
     let (status, message) = (answer.status, words(&said.message));
     let shown = if short.is_empty() { format!("status {status}") } else { format!("{status} {}", words(short)) };
-    let new = |cause: Cause, summary: String| Trouble::new(cause, summary);
+    let new = |cause: Cause, summary: String| Trouble { arrival: Arrival::Refused, ..Trouble::new(cause, summary) };
     if THROTTLED.contains(&short) || status == 429 || said.message.starts_with("Rate exceeded") {
         let summary = format!("CloudWatch throttles ({shown}): too many requests in this account and region");
         return Trouble { remedy: Remedy::Throttled(answer.retry_after), ..new(Cause::PublishThrottled, summary) };
@@ -217,7 +236,7 @@ fn refused(answer: &Answer, said: &Said, seen: &Seen, correction_s: f64) -> Trou
     }
     if status >= 500 {
         let summary = format!("CloudWatch fails itself ({shown}) at {}", peer(seen));
-        let arrival = if status == 504 { Arrival::InDoubt } else { Arrival::No };
+        let arrival = if status == 504 { Arrival::InDoubt } else { Arrival::Refused };
         return Trouble { arrival, ..new(Cause::PublishFailing, summary) };
     }
     new(Cause::PublishFailing, format!("CloudWatch answered {shown}: {message}"))
@@ -242,7 +261,7 @@ fn clock(short: &str, shown: &str, answer: &Answer, said: &Said, correction_s: f
             (format!("CloudWatch refuses the signature's time ({shown}), and its answer has no other"), Remedy::Later)
         }
     };
-    Some(Trouble { remedy, ..Trouble::new(Cause::PublishFailing, summary) })
+    Some(Trouble { remedy, arrival: Arrival::Refused, ..Trouble::new(Cause::PublishFailing, summary) })
 }
 
 /// Whose policy it is, by the words of AWS (IAM User Guide, "Access denied error messages").
@@ -314,7 +333,7 @@ const POISON: &[&str] = &[
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, Arrival, Cause, Known, Remedy, Said, Seen, Trouble, Way, read};
+    use super::{Answer, Arrival, Cause, Known, Remedy, Said, Seen, Setback, Trouble, Way, read};
     use crate::deliver::connector::Broken;
 
     fn answered(status: u16, code: &str, message: &str, clock_error_s: Option<f64>, correction_s: f64) -> Trouble {
@@ -328,7 +347,7 @@ mod tests {
     fn each_answer_has_its_remedy() {
         let check = |status, code, message, cause: Cause, remedy: Remedy| {
             let trouble = answered(status, code, message, None, 0.0);
-            assert_eq!((trouble.cause, trouble.remedy, trouble.arrival), (cause, remedy, Arrival::No), "{code}");
+            assert_eq!((trouble.cause, trouble.remedy, trouble.arrival), (cause, remedy, Arrival::Refused), "{code}");
         };
         check(400, "ThrottlingException", "", Cause::PublishThrottled, Remedy::Throttled(None));
         check(400, "Sender", "Rate exceeded", Cause::PublishThrottled, Remedy::Throttled(None));
@@ -347,6 +366,28 @@ mod tests {
         );
         check(500, "InternalFailure", "", Cause::PublishFailing, Remedy::Later);
         check(418, "Unheard", "of", Cause::PublishFailing, Remedy::Later);
+    }
+
+    #[test]
+    fn who_comes_back_when() {
+        let retry_after = Some(std::time::Duration::from_secs(7));
+        let check = |remedy, arrival, setback| {
+            let trouble = Trouble { remedy, arrival, ..Trouble::new(Cause::PublishFailing, String::new()) };
+            assert_eq!(trouble.setback(), setback, "{remedy:?} {arrival:?}");
+        };
+        check(Remedy::Later, Arrival::No, Setback::Failed);
+        check(Remedy::Later, Arrival::Refused, Setback::Erring);
+        check(Remedy::Later, Arrival::InDoubt, Setback::Erring);
+        check(Remedy::Throttled(retry_after), Arrival::Refused, Setback::Throttled { retry_after });
+        assert_eq!(answered(503, "ServiceUnavailable", "", None, 0.0).setback(), Setback::Erring);
+        assert_eq!(answered(504, "", "", None, 0.0).arrival, Arrival::InDoubt);
+        // A portal is in between, a front end of AWS's may be what says 503.
+        for (status, setback) in [(200, Setback::Failed), (403, Setback::Failed), (503, Setback::Erring)] {
+            let answer = Some(Answer { status, ..Answer::default() });
+            let seen = Seen { host: "a.example".to_owned(), sent: true, answer, ..Seen::default() };
+            let trouble = read(&seen, &Said::default(), Known { ways: &[], correction_s: 0.0 });
+            assert_eq!(trouble.setback(), setback, "{status}");
+        }
     }
 
     #[test]

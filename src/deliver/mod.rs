@@ -1,6 +1,6 @@
 //! Carries samples to CloudWatch: they wait in the spool until CloudWatch has confirmed them, however long that takes.
 
-mod agenda;
+pub mod agenda;
 mod board;
 mod client;
 mod connector;
@@ -8,6 +8,7 @@ mod courier;
 mod credentials;
 mod delivery;
 mod fault;
+mod log;
 pub mod pace;
 mod parcel;
 pub mod spool;
@@ -71,7 +72,7 @@ pub struct Surroundings {
     pub dns: DnsPlan,
     /// Families used.
     pub family: Family,
-    /// This host's clock minus AWS's, in seconds, where it is known to be wrong.
+    /// This host's clock minus AWS's, in seconds: 0 where it is right, `None` where nobody knows.
     pub clock_error_s: Option<f64>,
     /// What the probe knows of the ways to endpoints.
     pub ways: Vec<Way>,

@@ -121,7 +121,7 @@ impl Spool {
                 self.memory.push(held);
             }
             Ok(_) | Err(_) => {
-                tracing::error!(seq, "a round is too large for the spool and is lost");
+                tracing::debug!(seq, "a round is too large for the spool and is lost");
                 self.lose_unkept(seq, mark, Loss::Discarded);
             }
         }

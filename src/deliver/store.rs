@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use super::{
     Settings,
-    agenda::{Errand, Stock},
+    agenda::{Errand, Mood, Stock},
     client::Clock,
     spool::{Counters, Doubt, Parts, Seq, Spool, State, Tally, Waiting, Weight},
 };
@@ -54,6 +54,8 @@ pub(super) struct Summary {
     pub(super) degraded: Option<String>,
     /// Old rounds are dropped for want of room.
     pub(super) full: bool,
+    /// What the newest round asks for.
+    pub(super) mood: Mood,
     /// Rounds that the disk did not take yet.
     queue: VecDeque<Entry>,
     /// One of them, while the spool takes it.
@@ -106,6 +108,7 @@ impl Store {
         }
         {
             let mut summary = lock(&self.shelf.summary);
+            summary.mood = if sample.condition.is_urgent() { Mood::Urgent } else { Mood::Calm };
             summary.queue.push_back(Entry { sample, owed, weight });
             if summary.queue.len() > MOST_QUEUED
                 && let Some(lost) = summary.queue.pop_front()
@@ -166,12 +169,13 @@ impl Store {
         self.put_down_queued();
         let now = self.clock.timestamp();
         self.ask(move |spool| {
-            let mut any = |errand: Errand| !gather(spool, errand, fresh, 1, now).is_empty();
+            let mut any = |errand: Errand, parts: Parts| !gather(spool, (errand, parts), fresh, 1, now).is_empty();
             Stock {
-                urgent: any(Errand::Urgent),
-                flush: any(Errand::Flush),
-                backlog: any(Errand::Backfill),
-                doubtful: any(Errand::Doubtful),
+                urgent: any(Errand::Urgent, Parts::URGENT),
+                // Those in a flush that are urgent alone do not make one.
+                flush: any(Errand::Flush, Parts::SCHEDULED),
+                backlog: any(Errand::Backfill, Parts::ALL),
+                doubtful: any(Errand::Doubtful, Parts::ALL),
                 ..Stock::default()
             }
         })
@@ -181,7 +185,7 @@ impl Store {
     /// Rounds for an errand, the newest first: as many as have `most_datums`, but one at least.
     pub(super) async fn pick(&self, errand: Errand, fresh: Fresh, most_datums: u32) -> Option<Vec<Waiting>> {
         let now = self.clock.timestamp();
-        self.ask(move |spool| gather(spool, errand, fresh, most_datums, now)).await
+        self.ask(move |spool| gather(spool, (errand, parts_of(errand)), fresh, most_datums, now)).await
     }
 
     /// The rounds' parts were delivered.
@@ -261,21 +265,25 @@ impl Summary {
     }
 }
 
-/// Which parts an errand takes, and whether those in doubt.
-const fn wanted(errand: Errand) -> (Parts, Doubt) {
+/// The parts that an errand takes.
+const fn parts_of(errand: Errand) -> Parts {
     match errand {
-        Errand::Urgent => (Parts::URGENT, Doubt::Undoubted),
-        Errand::Flush => (Parts::SCHEDULED, Doubt::Undoubted),
-        Errand::Backfill => (Parts::ALL, Doubt::Undoubted),
-        Errand::Doubtful => (Parts::ALL, Doubt::Doubted),
+        Errand::Urgent => Parts::URGENT,
+        Errand::Flush | Errand::Backfill | Errand::Doubtful => Parts::ALL,
         // What was begun is not the spool's to say.
-        Errand::Rest => (Parts::NONE, Doubt::Undoubted),
+        Errand::Rest => Parts::NONE,
     }
 }
 
-/// The rounds of an errand, page by page: a page of the spool knows nothing of freshness.
-fn gather(spool: &mut Spool, errand: Errand, Fresh(fresh): Fresh, most_datums: u32, now: Timestamp) -> Vec<Waiting> {
-    let (parts, doubt) = wanted(errand);
+/// The rounds of an errand that have some of these parts, page by page: a page of the spool knows nothing of freshness.
+fn gather(
+    spool: &mut Spool,
+    (errand, parts): (Errand, Parts),
+    Fresh(fresh): Fresh,
+    most_datums: u32,
+    now: Timestamp,
+) -> Vec<Waiting> {
+    let doubt = if errand == Errand::Doubtful { Doubt::Doubted } else { Doubt::Undoubted };
     let of_age = |tick: Timestamp| match errand {
         Errand::Urgent | Errand::Flush => tick >= fresh,
         Errand::Backfill => tick < fresh,

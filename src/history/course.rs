@@ -47,6 +47,17 @@ impl Course {
         Self { runs: Some(LEVELS.map(run)), announced, looks: 0 }
     }
 
+    /// Moves every moment by so much.
+    pub(super) fn shift(&mut self, by: time::Duration) {
+        let moved = |at: Timestamp| at.moment().checked_add(by).map_or(at, Timestamp::new);
+        for run in self.runs.iter_mut().flatten() {
+            run.since = moved(run.since);
+        }
+        if let Some((_, since)) = &mut self.announced {
+            *since = moved(*since);
+        }
+    }
+
     /// Takes the result of the round that began at `at`; returns since when it is that.
     pub(super) fn follow(&mut self, result: Standing, at: Timestamp) -> Timestamp {
         let fresh = LEVELS.map(|level| Run { result: level(result), since: at, count: 1 });

@@ -80,6 +80,14 @@ impl History {
         self.confirm = confirm.max(1);
     }
 
+    /// The wall clock was set by so much: what began before began as long ago as before.
+    pub fn clock_was_set(&mut self, by: time::Duration) {
+        self.round.shift(by);
+        for past in self.targets.values_mut() {
+            past.course.shift(by);
+        }
+    }
+
     /// Takes a round in, scheduled or a second look, and writes into it what only the rounds before it tell: `since`,
     /// `last_failure`, `starting`, `announced`, and the note `address-changed`.
     pub fn observe(&mut self, round: &mut Round) -> News {

@@ -463,3 +463,13 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_clock_that_is_set_bends_no_length() {
+    let mut history = settled(2);
+    let day = 86_400;
+    history.clock_was_set(time::Duration::seconds(day));
+    let news = play(&mut history, day + 180, &[SILENT, SILENT]);
+    let lasted = news.last().and_then(|news| news.changes.first()).and_then(|change| change.lasted_s);
+    assert_eq!(lasted, Some(180.0), "{news:?}");
+}

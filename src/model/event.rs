@@ -174,15 +174,19 @@ events! {
         "A round was @VPCE_VERDICT@";
     /// Metrics do not reach CloudWatch. They are kept and sent later; the probing goes on.
     ShippingTrouble = "shipping-trouble", "4c06c73ea95847419225d2fd6f7fe8b9", Warning,
-        [Cause, Severity, Spooled, Error, Advice],
+        [Cause, Severity, Spooled, Error, Advice, Address],
         "Metrics do not reach CloudWatch: @VPCE_CAUSE@";
     /// Metrics reach CloudWatch again; what was kept follows.
     ShippingRecovered = "shipping-recovered", "b05a309747a4438cb6a9e3319d11dfd1", Info,
         [Previous, LastedS, Spooled],
         "Metrics reach CloudWatch again";
+    /// All that was kept while metrics did not reach CloudWatch is delivered; what was lost is counted.
+    ShippingCaughtUp = "shipping-caught-up", "f87fe8f3bd502abf7307fe9880e13096", Info,
+        [LastedS, Count, Lost],
+        "All metrics that were kept are delivered";
     /// The spool cannot be written: rounds that wait for delivery are kept in memory only, and a restart loses them.
     SpoolDegraded = "spool-degraded", "6b59c3f2496b4d1187c778435137d5f3", Warning,
-        [Cause, File, Error],
+        [Cause, File, Error, Spooled, Advice],
         "The spool cannot be written";
     /// The spool can be written again.
     SpoolRecovered = "spool-recovered", "ed685aed44304e08bb84c60b49980227", Info,
@@ -190,7 +194,7 @@ events! {
         "The spool can be written again";
     /// Rounds or datums were lost before they could be delivered: the spool is full, they are too old, or the disk kept them badly.
     SpoolLost = "spool-lost", "1ef39f0df78545b6879137b2907d43ec", Warning,
-        [Cause, Lost, Spooled, File],
+        [Cause, Lost, Spooled, File, Advice],
         "Measurements were lost before delivery";
     /// CloudWatch refuses one datum for its content. It is dropped and counted, and the others are sent.
     DatumRejected = "datum-rejected", "7c51651262ae45159fab46111a1ab241", Warning,

@@ -75,6 +75,12 @@ pub struct Shipping {
     pub lost: u64,
     /// What is wrong with the delivery.
     pub problems: Vec<Problem>,
+    /// Datums that CloudWatch confirmed since the daemon started; only in a daemon's report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivered: Option<u64>,
+    /// When it is tried again, where deliveries fail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_attempt: Option<Timestamp>,
 }
 
 /// What failed last, in short; the round itself where something fails in it.

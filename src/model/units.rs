@@ -3,7 +3,10 @@
 use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize, de, ser};
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::{
+    OffsetDateTime, UtcOffset,
+    format_description::well_known::{Rfc2822, Rfc3339},
+};
 
 /// An elapsed time in milliseconds, always finite and never negative, kept to a hundredth.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize, Default)]
@@ -38,7 +41,8 @@ impl Timestamp {
     /// The same moment, cut to the millisecond and turned to UTC.
     #[must_use]
     pub fn new(moment: OffsetDateTime) -> Self {
-        let utc = moment.to_offset(time::UtcOffset::UTC);
+        // The last hours that the type can hold have no moment in UTC.
+        let utc = moment.checked_to_offset(UtcOffset::UTC).unwrap_or(OffsetDateTime::UNIX_EPOCH);
         let millis = u32::from(utc.millisecond());
         Self(utc.replace_nanosecond(millis * 1_000_000).unwrap_or(utc))
     }
@@ -95,8 +99,17 @@ impl Serialize for Timestamp {
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        OffsetDateTime::parse(&text, &Rfc3339).map(Self::new).map_err(de::Error::custom)
+        let moment = OffsetDateTime::parse(&text, &Rfc3339).map_err(de::Error::custom)?;
+        let utc = moment.checked_to_offset(UtcOffset::UTC);
+        utc.map(Self::new).ok_or_else(|| de::Error::custom("a moment outside the years of UTC that can be written"))
     }
+}
+
+/// The moment of an HTTP `Date`. One of another age is nobody's clock: it would be reckoned with until it overflows.
+#[must_use]
+pub fn http_date(text: &str) -> Option<OffsetDateTime> {
+    let date = OffsetDateTime::parse(text.trim(), &Rfc2822).ok()?;
+    (1990..2200).contains(&date.year()).then_some(date)
 }
 
 /// Names one round: the start in milliseconds since the epoch and the process id, both in hexadecimal.
@@ -122,13 +135,29 @@ impl fmt::Display for RoundId {
 mod tests {
     use std::time::Duration;
 
-    use super::{Millis, Timestamp};
+    use super::{Millis, Timestamp, http_date};
 
     #[test]
     fn a_timestamp_survives_its_own_text() {
         let text = "\"2026-11-21T03:04:05.678Z\"";
         let parsed: Timestamp = serde_json::from_str(text).expect("RFC 3339");
         assert_eq!(serde_json::to_string(&parsed).expect("serialises"), text);
+    }
+
+    #[test]
+    fn a_moment_that_utc_cannot_hold_is_refused() {
+        let text = "\"9999-12-31T23:59:59-01:00\"";
+        serde_json::from_str::<Timestamp>(text).expect_err(text);
+    }
+
+    #[test]
+    fn a_date_of_another_age_is_no_date() {
+        assert!(http_date(" Sun, 06 Nov 1994 08:49:37 GMT").is_some());
+        for text in
+            ["Fri, 31 Dec 9999 23:59:59 GMT", "Fri, 31 Dec 9999 23:59:59 -2300", "Mon, 01 Jan 1900 00:00:00 GMT", "x"]
+        {
+            assert_eq!(http_date(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -59,7 +59,7 @@ impl Choice {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
     /// Nobody said the region.
-    #[error("the region is not known: give --region, e.g. --region eu-west-1")]
+    #[error("the region is not known: give --region, e.g. --region eu-west-1, or set region in the config")]
     NoRegion,
     /// The region has characters that no region has.
     #[error("region {0:?} is not a region name: only a-z, 0-9 and '-' are allowed, e.g. eu-west-1")]

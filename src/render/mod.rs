@@ -58,6 +58,12 @@ impl Default for Style {
     }
 }
 
+/// A length of time for a person: `41 s`, `6 min`, `2 h 5 min`, `3 d 4 h`.
+#[must_use]
+pub fn span(seconds: f64) -> String {
+    figures::span(seconds)
+}
+
 /// The text as one line that no terminal, log or parser obeys: white space becomes spaces, control and invisible characters
 /// their escapes, and what is too long for a line is cut with a sign of it.
 #[must_use]

@@ -10,8 +10,11 @@
 
 mod bed;
 mod cbor;
+mod disk;
 mod fake;
 mod faults;
+mod keys;
+mod records;
 mod way;
 
 use std::time::Duration;
@@ -118,6 +121,26 @@ async fn nothing_is_asked_before_the_region_is_known() {
     until("it is in the spool", || delivery.totals().waiting.rounds == 1).await;
     delivery.surroundings(surroundings(Vec::new()));
     all_delivered(&delivery, &fake, 1, 1).await;
+}
+
+#[tokio::test]
+async fn a_flush_takes_what_is_urgent_as_well() {
+    let fake = Fake::start().await;
+    let settings = settings(&format!("http://{}", fake.address));
+    let flush = settings.metrics.flush_interval;
+    let mut around = surroundings(Vec::new());
+    around.region = None;
+    let disk = vpce_probe::disk::Disk::start().expect("a thread");
+    let delivery = vpce_probe::deliver::Delivery::start(settings, dialer(true, None), disk, around);
+    let round = sample(NOW, Condition::Sick);
+    delivery.submit(round);
+    // Nothing can go yet; a flush becomes due, whatever the host's phase.
+    tokio::time::sleep(flush + Duration::from_millis(100)).await;
+    delivery.surroundings(surroundings(Vec::new()));
+    all_delivered(&delivery, &fake, 1, 1).await;
+    assert_eq!(fake.requests().len(), 1);
+    let names: std::collections::BTreeSet<String> = fake.stored().into_keys().map(|(metric, ..)| metric).collect();
+    assert!(names.contains("InstanceHealthy") && names.contains("Healthy"), "{names:?}");
 }
 
 #[tokio::test]

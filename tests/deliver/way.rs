@@ -162,6 +162,42 @@ async fn expired_keys_without_others_are_said() {
     all_delivered(&delivery, &fake, 1, 1).await;
 }
 
+/// AWS prolongs keys while its own service cannot give others ("static stability"): a date is no reason to stop.
+#[tokio::test]
+async fn keys_past_their_end_serve_on_while_imds_is_gone_and_cloudwatch_takes_them() {
+    let (fake, imds) = (Fake::start().await, Imds::start("AKONE", time::Duration::seconds(1)).await);
+    let delivery = by_instance(&fake, &imds);
+    let mut rounds = 0;
+    let mut round = async || {
+        delivery.submit(sample(Duration::ZERO, Condition::Sick));
+        rounds += 1;
+        all_delivered(&delivery, &fake, rounds, 1).await;
+    };
+    round().await;
+    imds.set(|service| service.up = false);
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    // They have ended by the clock; nobody else gives any.
+    round().await;
+    round().await;
+    assert!(signed_with(&fake).iter().all(|key| key == "AKONE"));
+    assert!(delivery.shipping().problems.is_empty());
+    // CloudWatch does not take them any more: that is said, rounds wait, and IMDS is asked for others.
+    fake.always(Mode::RefuseKey("AKONE", "ExpiredToken"));
+    delivery.submit(sample(Duration::ZERO, Condition::Sick));
+    until("it fails", || !delivery.shipping().problems.is_empty()).await;
+    let [(cause, sentence)] = problems(&delivery.shipping()).try_into().expect("one problem");
+    assert_eq!(cause, "credentials-expired", "{sentence}");
+    assert!(sentence.contains("IMDS"), "{sentence}");
+    balance(&delivery);
+    imds.set(|service| {
+        service.up = true;
+        service.key = "AKTWO";
+        service.lives = time::Duration::hours(6);
+    });
+    all_delivered(&delivery, &fake, 4, 1).await;
+    assert_eq!(signed_with(&fake).last().map(String::as_str), Some("AKTWO"));
+}
+
 #[tokio::test]
 async fn a_host_without_a_role_is_told_so() {
     let (fake, imds) = (Fake::start().await, Imds::start("AKONE", time::Duration::hours(6)).await);

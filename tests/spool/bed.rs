@@ -13,17 +13,17 @@ use vpce_probe::{
 };
 
 /// A moment in 2026.
-pub const NOW: i64 = 1_795_000_000_000;
-pub const MINUTE: i64 = 60_000;
-pub const DAY: i64 = 24 * 60 * MINUTE;
-pub const MEGABYTES_16: u64 = 16_000_000;
+pub(crate) const NOW: i64 = 1_795_000_000_000;
+pub(crate) const MINUTE: i64 = 60_000;
+pub(crate) const DAY: i64 = 24 * 60 * MINUTE;
+pub(crate) const MEGABYTES_16: u64 = 16_000_000;
 
-pub fn at(millis: i64) -> Timestamp {
+pub(crate) fn at(millis: i64) -> Timestamp {
     Timestamp::from_unix_millis(millis).expect("a moment")
 }
 
 /// What a healthy round of six targets with two addresses each leaves.
-pub fn healthy(tick: i64) -> Sample {
+pub(crate) fn healthy(tick: i64) -> Sample {
     let vary = |base: u32, spread: u32| Hundredths(base + u32::try_from(tick / 7 % i64::from(spread)).expect("small"));
     let address = AddressSample {
         success: Some(true),
@@ -58,16 +58,16 @@ pub fn healthy(tick: i64) -> Sample {
 }
 
 /// A short round that is told from others by its tick.
-pub fn small(tick: i64) -> Sample {
+pub(crate) fn small(tick: i64) -> Sample {
     let problem = ProblemCount { cause: Cause::TcpTimeout, severity: Severity::Failure, count: 1 };
     Sample { origin: Origin::default(), targets: Vec::new(), problems: vec![problem], ..healthy(tick) }
 }
 
 /// Three datums at once, twenty with the schedule.
-pub const WEIGHT: Weight = Weight { urgent: 3, scheduled: 20 };
+pub(crate) const WEIGHT: Weight = Weight { urgent: 3, scheduled: 20 };
 
 /// Everything that waits, doubted or not, newest first.
-pub fn all(spool: &mut Spool, now: i64) -> Vec<Waiting> {
+pub(crate) fn all(spool: &mut Spool, now: i64) -> Vec<Waiting> {
     let mut waiting = spool.newest(Parts::ALL, Doubt::Undoubted, u32::MAX, at(now));
     for doubted in spool.newest(Parts::ALL, Doubt::Doubted, u32::MAX, at(now)) {
         if waiting.iter().all(|other| other.seq != doubted.seq) {
@@ -79,12 +79,12 @@ pub fn all(spool: &mut Spool, now: i64) -> Vec<Waiting> {
 }
 
 /// The numbers of what waits, newest first.
-pub fn numbers(spool: &mut Spool, now: i64) -> Vec<u64> {
+pub(crate) fn numbers(spool: &mut Spool, now: i64) -> Vec<u64> {
     all(spool, now).iter().map(|waiting| waiting.seq.0).collect()
 }
 
 /// Nothing vanishes uncounted.
-pub fn balanced(spool: &Spool) {
+pub(crate) fn balanced(spool: &Spool) {
     let (counters, state) = (spool.counters(), spool.state());
     let came = counters.found + counters.appended;
     let went = counters.settled + state.waiting + counters.lost();
@@ -92,14 +92,14 @@ pub fn balanced(spool: &Spool) {
 }
 
 /// Bytes of all files in a folder.
-pub fn bytes(folder: &Path) -> u64 {
+pub(crate) fn bytes(folder: &Path) -> u64 {
     fs::read_dir(folder).map_or(0, |entries| {
         entries.map(|entry| entry.expect("an entry").metadata().map_or(0, |metadata| metadata.len())).sum()
     })
 }
 
 /// The segments in a folder, ascending.
-pub fn segments(folder: &Path) -> Vec<std::path::PathBuf> {
+pub(crate) fn segments(folder: &Path) -> Vec<std::path::PathBuf> {
     let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
     let mut found: Vec<_> = entries.filter(|path| path.extension().is_some_and(|kind| kind == "seg")).collect();
     found.sort();
@@ -107,7 +107,7 @@ pub fn segments(folder: &Path) -> Vec<std::path::PathBuf> {
 }
 
 /// Copies a folder's files.
-pub fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     let _ = fs::remove_dir_all(to);
     fs::create_dir_all(to).expect("a folder");
     for entry in fs::read_dir(from).expect("a folder") {

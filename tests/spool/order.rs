@@ -1,10 +1,15 @@
 //! What is offered, and when.
 
-use std::{cmp::Reverse, fs};
+use std::{cmp::Reverse, env, fs, path::Path, process::Command};
 
-use vpce_probe::deliver::spool::{Doubt, Loss, Parts, Seq, Spool, Tally};
+use vpce_probe::deliver::spool::{Doubt, Loss, Parts, Seq, Spool, State, Tally};
 
 use crate::bed::{DAY, MEGABYTES_16, MINUTE, NOW, WEIGHT, all, at, balanced, bytes, healthy, numbers, segments, small};
+
+/// A bound that six thousand rounds exceed.
+const LIMIT: u64 = 1_000_000;
+const FULL: &str = "VPCE_PROBE_TEST_FULL_SPOOL";
+const ROUNDS: u32 = 2000;
 
 #[test]
 fn the_newest_comes_first_and_backfill_goes_on_where_it_ended() {
@@ -112,7 +117,6 @@ fn two_weeks_are_the_limit_and_the_future_waits() {
 #[test]
 fn the_bound_holds_and_the_oldest_go() {
     let folder = tempfile::tempdir().expect("a folder");
-    const LIMIT: u64 = 1_000_000;
     let mut spool = Spool::open(Some(folder.path()), LIMIT, at(NOW));
     let mut settled = Vec::new();
     for n in 0..6000_u64 {
@@ -150,17 +154,16 @@ fn the_bound_holds_and_the_oldest_go() {
 }
 
 #[test]
-fn a_week_fits_and_the_index_is_small() {
+fn a_week_fits() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut spool = Spool::open(Some(folder.path()), MEGABYTES_16, at(NOW));
-    const ROUNDS: i64 = 2000;
-    for n in 0..ROUNDS {
+    for n in (0..ROUNDS).map(i64::from) {
         spool.append(&healthy(NOW + n * MINUTE), Parts::SCHEDULED, WEIGHT, at(NOW + n * MINUTE));
     }
-    let each = spool.state().bytes.div_ceil(ROUNDS as u64);
+    let each = spool.state().bytes.div_ceil(u64::from(ROUNDS));
     // One sixteenth may just have been dropped.
     let days = (MEGABYTES_16 - MEGABYTES_16 / 16) / each / (24 * 60);
-    println!("a healthy round takes {each} bytes; {days} days of them fit 16 MB at 60 s");
+    eprintln!("a healthy round takes {each} bytes; {days} days of them fit 16 MB at 60 s");
     assert!(days >= 7, "{days}");
     assert!(each < 450, "{each}");
 }
@@ -190,7 +193,7 @@ fn delivered_rounds_leave_nothing_behind() {
         }
     }
     let late = resident();
-    println!(
+    eprintln!(
         "50,000 rounds: at most {most_files} files, {most_bytes} bytes; resident {early} kB after 5,000, {late} kB at the end"
     );
     assert!(most_files <= 4 && most_bytes < 150_000);
@@ -200,8 +203,42 @@ fn delivered_rounds_leave_nothing_behind() {
     assert!(segments(memory.path()).len() <= 1);
 }
 
+/// The test below runs in a process of its own: what is in memory counts for a whole process, and is not given back at once.
+#[test]
+fn the_index_of_a_full_spool_is_small() {
+    let folder = tempfile::tempdir_in("/dev/shm").expect("a folder");
+    let mut spool = Spool::open(Some(folder.path()), MEGABYTES_16, at(NOW));
+    for n in 0..60_000 {
+        spool.append(&healthy(NOW + n), Parts::SCHEDULED, WEIGHT, at(NOW));
+        if spool.counters().evicted.rounds > 0 {
+            break;
+        }
+    }
+    let output = Command::new(env::current_exe().expect("this test's own file"))
+        .args(["--exact", "order::alone_with_a_full_spool", "--ignored", "--nocapture"])
+        .env(FULL, folder.path())
+        .output()
+        .expect("a child");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let more = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}{more}");
+    eprint!("{more}");
+}
+
+#[test]
+#[ignore = "only as a child of the test above"]
+fn alone_with_a_full_spool() {
+    let folder = env::var(FULL).expect("set by the parent");
+    let before = resident();
+    let spool = Spool::open(Some(Path::new(&folder)), MEGABYTES_16, at(NOW));
+    let grown = resident().saturating_sub(before);
+    let State { waiting, bytes, .. } = spool.state();
+    eprintln!("a full spool, {bytes} bytes, {} rounds: {grown} kB of memory", waiting.rounds);
+    assert!(waiting.rounds > 35_000 && (700..1024).contains(&grown), "{waiting:?}, {grown} kB");
+}
+
 /// What of this process is in memory and its own, in kB. Other tests run beside: the test above runs alone if they matter.
-pub fn resident() -> u64 {
+fn resident() -> u64 {
     let status = fs::read_to_string("/proc/self/status").expect("Linux");
     let line = status.lines().find(|line| line.starts_with("RssAnon:")).expect("its line");
     line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number")

@@ -8,7 +8,6 @@ use super::{
     memory::Held,
     segment::Segment,
 };
-use crate::model::cause::Cause;
 
 /// Why the disk is not used.
 #[derive(Debug)]
@@ -39,17 +38,13 @@ impl Spool {
             (Ok(()), None) => {}
             (Ok(()), Some(_)) => {
                 self.trouble = None;
-                tracing::info!("the spool is on the disk again, with all that was kept in memory");
+                tracing::debug!("the spool is on the disk again, with all that was kept in memory");
             }
             (Err(fault), Some(trouble)) => *trouble = Trouble::of(&fault),
             (Err(fault), None) => {
                 let trouble = Trouble::of(&fault);
-                tracing::warn!(
-                    cause = %Cause::SpoolDegraded,
-                    reason = trouble.reason,
-                    "the spool cannot be written: rounds are kept in memory only; free space on the disk, or repair the \
-                     rights of the state directory",
-                );
+                // `State::degraded` has it, and whoever owns the spool tells it.
+                tracing::debug!(reason = trouble.reason, "the spool cannot be written: rounds are kept in memory only");
                 self.trouble = Some(trouble);
             }
         }
@@ -86,9 +81,18 @@ impl Spool {
             });
             let count = fitting.count();
             let fresh = segment.size == 0;
-            if let Err(fault) = segment.append(folder, self.memory.iter().take(count)) {
-                self.give_up_segment(&fault, fresh);
-                return Err(fault);
+            match segment.append(folder, self.memory.iter().take(count)) {
+                Err(fault) if fault.is_absence() && !fresh => {
+                    self.forget_deleted();
+                    continue;
+                }
+                Err(fault) => {
+                    if fresh {
+                        self.segments.pop();
+                    }
+                    return Err(fault);
+                }
+                Ok(()) => {}
             }
             for _ in 0..count {
                 self.memory.pop();
@@ -97,12 +101,10 @@ impl Spool {
         Ok(())
     }
 
-    /// Forgets the last segment, if it never had a file, or has lost it: what waited in it is lost too.
-    fn give_up_segment(&mut self, fault: &Fault, fresh: bool) {
-        if !fresh && !fault.is_absence() {
-            return;
-        }
-        if let Some(mut segment) = self.segments.pop().filter(|_| !fresh) {
+    /// The last segment's file is gone: what waited in it is lost, and another is begun.
+    fn forget_deleted(&mut self) {
+        if let Some(mut segment) = self.segments.pop() {
+            tracing::warn!(first = segment.first, "a segment of the spool was deleted by another hand");
             segment.abandon(Loss::Damaged, &mut self.counters);
             self.account_for(&segment);
         }

@@ -84,9 +84,9 @@ impl Folder {
         Ok(listing)
     }
 
-    /// The beginning of a file, up to `most` bytes, and its whole length.
-    pub(super) fn read(&self, first: u64, kind: Kind, most: u64) -> Result<(Vec<u8>, u64), Fault> {
-        read_path(&self.path(first, kind), most)
+    /// Reads the beginning of a file, up to `most` bytes, into `buffer`, and says its whole length.
+    pub(super) fn read(&self, first: u64, kind: Kind, most: u64, buffer: &mut Vec<u8>) -> Result<u64, Fault> {
+        read_path(&self.path(first, kind), most, buffer)
     }
 
     /// Opens a file for reading.
@@ -105,7 +105,8 @@ impl Folder {
             Kind::Segment => fresh,
             Kind::Acks => true,
         };
-        let opened = OpenOptions::new().write(true).create(create).mode(0o640).open(&path);
+        // A segment of another number under this name would show behind what is written now.
+        let opened = OpenOptions::new().write(true).create(create).truncate(fresh).mode(0o640).open(&path);
         let file = match opened {
             Ok(file) => file,
             Err(error) => return Err(Unwritten { fault: Fault { operation: "open", path, error }, restored: true }),
@@ -145,8 +146,9 @@ impl Folder {
 
     /// The ledger's bytes; `None` where there is none.
     pub(super) fn read_ledger(&self, most: u64) -> Result<Option<Vec<u8>>, Fault> {
-        match read_path(&self.0.join(LEDGER), most) {
-            Ok((bytes, _)) => Ok(Some(bytes)),
+        let mut bytes = Vec::new();
+        match read_path(&self.0.join(LEDGER), most, &mut bytes) {
+            Ok(_) => Ok(Some(bytes)),
             Err(fault) if fault.is_absence() => Ok(None),
             Err(fault) => Err(fault),
         }
@@ -186,13 +188,14 @@ pub(super) struct Unwritten {
     pub restored: bool,
 }
 
-fn read_path(path: &Path, most: u64) -> Result<(Vec<u8>, u64), Fault> {
+fn read_path(path: &Path, most: u64, buffer: &mut Vec<u8>) -> Result<u64, Fault> {
     let fault = |error| Fault { operation: "read", path: path.to_owned(), error };
     let file = File::open(path).map_err(fault)?;
     let length = file.metadata().map_err(fault)?.len();
-    let mut bytes = Vec::with_capacity(usize::try_from(length.min(most)).unwrap_or(0));
-    file.take(most).read_to_end(&mut bytes).map_err(fault)?;
-    Ok((bytes, length))
+    buffer.clear();
+    buffer.reserve(usize::try_from(length.min(most)).unwrap_or(0));
+    file.take(most).read_to_end(buffer).map_err(fault)?;
+    Ok(length)
 }
 
 fn read_name(name: &str) -> Option<(u64, Kind)> {
@@ -203,8 +206,12 @@ fn read_name(name: &str) -> Option<(u64, Kind)> {
         _ => return None,
     };
     let plain = digits.len() == 20 && digits.bytes().all(|digit| digit.is_ascii_digit());
-    plain.then(|| digits.parse().ok()).flatten().map(|first| (first, kind))
+    let first = plain.then(|| digits.parse().ok()).flatten()?;
+    // No spool counts so far: taken at its word, the file would use up all numbers.
+    (first < MOST_NUMBER).then_some((first, kind))
 }
 
+/// Above the number of any round.
+pub(super) const MOST_NUMBER: u64 = 1 << 62;
 const LEDGER: &str = "ledger";
 const FRESH_LEDGER: &str = "ledger.new";

@@ -29,8 +29,8 @@ pub(super) struct Frame {
 /// What a file of a segment holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Content {
-    /// Frames in ascending order. `tail`: behind the last one stands something that is none.
-    Frames { frames: Vec<Frame>, tail: bool },
+    /// Frames. `tail`: behind the last one stands something that is none.
+    Frames { tail: bool },
     /// A format of another version.
     Unknown { version: u16 },
     /// Another segment under this name.
@@ -60,30 +60,31 @@ pub(super) fn encode(first: u64, header: &Header, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Reads a whole segment. Never fails: what is no frame is passed over.
-pub(super) fn scan(first: u64, bytes: &[u8]) -> Content {
+/// Reads a whole segment, and hands over its frames in ascending order. Never fails: what is no frame is passed over.
+pub(super) fn scan(first: u64, bytes: &[u8], mut each: impl FnMut(Frame)) -> Content {
     match version(first, bytes) {
         Some((_, found)) if found != first => return Content::Foreign,
         Some((version, _)) if version != VERSION => return Content::Unknown { version },
         // A damaged header says nothing; the frames speak for themselves.
         Some(_) | None => {}
     }
-    let mut frames: Vec<Frame> = Vec::new();
+    let mut last = None;
     let mut at = SEGMENT_HEADER.min(bytes.len());
     // A file without even a header holds the beginning of its first round.
     let mut tail = bytes.len() <= SEGMENT_HEADER;
     while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
-        let Some((header, length)) = parse(first, rest).filter(|(header, _)| fits(first, header, frames.last())) else {
+        let Some((header, length)) = parse(first, rest).filter(|(header, _)| fits(first, header, last)) else {
             tail = true;
             at += 1 + rest.iter().skip(1).position(|byte| *byte == MARKER[0]).unwrap_or(rest.len());
             continue;
         };
         let whole = payload(first, rest).is_some();
         tail = false;
-        frames.push(Frame { header, at: u32::try_from(at).unwrap_or(u32::MAX), whole });
+        last = Some(header.seq);
+        each(Frame { header, at: u32::try_from(at).unwrap_or(u32::MAX), whole });
         at = at.saturating_add(FRAME_HEADER).saturating_add(length);
     }
-    Content::Frames { frames, tail }
+    Content::Frames { tail }
 }
 
 /// The payload of the frame that `bytes` begin with, if that frame is whole.
@@ -125,9 +126,9 @@ pub(super) fn checksum(first: u64, bytes: &[u8]) -> u32 {
 }
 
 /// Whether a round may stand in the segment of `first`, behind `last`.
-fn fits(first: u64, header: &Header, last: Option<&Frame>) -> bool {
+fn fits(first: u64, header: &Header, last: Option<u64>) -> bool {
     let above = header.seq.checked_sub(first).is_some_and(|above| above < MOST_ROUNDS);
-    above && last.is_none_or(|last| last.header.seq < header.seq)
+    above && last.is_none_or(|last| last < header.seq)
 }
 
 /// The version and the first number that a segment's header names, if its checksum is right.

@@ -73,7 +73,7 @@ impl Spool {
             let rounds: Vec<_> =
                 lost.iter().filter(|(_, found)| *found == why).map(|(seq, _)| (*seq, Parts::ALL)).collect();
             if !rounds.is_empty() {
-                tracing::warn!(rounds = rounds.len(), reason = %why, "rounds of the spool cannot be read and are lost");
+                tracing::debug!(rounds = rounds.len(), reason = %why, "rounds of the spool cannot be read and are lost");
                 self.discard(&rounds, why);
             }
         }
@@ -95,7 +95,7 @@ impl Spool {
                         return segment.waiting().map(|(seq, _)| (Seq(seq), Loss::Damaged)).collect();
                     }
                     Err(fault) => {
-                        tracing::warn!(%fault, reason = %fault.error, "a segment of the spool cannot be read now");
+                        segment.tell(&fault);
                         return lost;
                     }
                 }
@@ -105,7 +105,7 @@ impl Spool {
                 Ok(payload) => lost.extend(search.take(seq, &mark, parts, &payload)),
                 Err(Unread::Lost(why)) => lost.push((Seq(seq), why)),
                 Err(Unread::Fault(fault)) => {
-                    tracing::warn!(%fault, reason = %fault.error, "a segment of the spool cannot be read now");
+                    segment.tell(&fault);
                     return lost;
                 }
             }

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ranges::Ranges;
+use super::{folder::MOST_NUMBER, ranges::Ranges};
 
 /// The ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -50,6 +50,11 @@ impl Ledger {
         for (start, end) in stored.gone {
             gone.add(start..end);
         }
+        // No round that is yet to come can be gone, and no number is as high as files' names do not go.
+        let ends = gone.iter().last().map_or(0, |range| range.end).max(stored.floor);
+        if ends > stored.next || stored.next >= MOST_NUMBER {
+            return None;
+        }
         Some(Self { next: stored.next, floor: stored.floor, gone, lost: stored.lost, reported: stored.reported })
     }
 
@@ -93,5 +98,8 @@ mod tests {
             assert_eq!(Ledger::decode(&bad), None, "byte {at}");
             assert_eq!(Ledger::decode(&bytes[..at]), None, "cut at {at}");
         }
+        let mut contradictory = Ledger { next: 900, ..Ledger::default() };
+        contradictory.gone.add(899..901);
+        assert_eq!(Ledger::decode(&contradictory.encode()), None, "a round that is yet to come is not gone");
     }
 }

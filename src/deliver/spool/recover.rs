@@ -76,9 +76,14 @@ impl Spool {
         if known.is_none() && stored.is_some() {
             tracing::warn!("the spool's ledger is damaged: losses until now are forgotten");
         }
-        let mut found = Vec::new();
+        let (mut found, mut buffer) = (Vec::new(), Vec::new());
+        let mut taken = 0;
         for first in listing.segments {
-            found.extend(load_segment(folder, first)?);
+            match load_segment(folder, first, &mut buffer)? {
+                Some(one) => found.push(one),
+                // Another's file stays, and no round gets its number.
+                None => taken = first.saturating_add(1),
+            }
         }
         for first in listing.orphans {
             // Left by a deletion that was cut short.
@@ -93,6 +98,10 @@ impl Spool {
             }
         }
         self.adopt(found);
+        if self.next < taken {
+            self.ledger.gone.add(self.next..taken);
+            self.next = taken;
+        }
         self.loaded = true;
         self.dirty = true;
         Ok(())
@@ -120,10 +129,14 @@ impl Spool {
             holes.push((cursor..segment.first, typical, Loss::Damaged));
             cursor = cursor.max(segment.first);
             for (seq, datums) in segment.numbers() {
-                holes.push((cursor..seq, if typical == 0 { datums } else { typical }, segment.missing));
+                if cursor < seq {
+                    holes.push((cursor..seq, if typical == 0 { datums } else { typical }, segment.missing));
+                }
                 cursor = cursor.max(seq.saturating_add(1));
                 typical = datums;
             }
+            // What is acknowledged here of numbers that are another segment's must never come to mean rounds of this one.
+            segment.sealed |= segment.end > limit;
             segment.end = segment.end.min(limit);
             holes.push((cursor..segment.end, typical, segment.missing));
             cursor = cursor.max(segment.end);
@@ -151,7 +164,7 @@ impl Spool {
         }
         let lost = self.counters.lost();
         if lost != Tally::default() {
-            tracing::warn!(
+            tracing::debug!(
                 rounds = lost.rounds,
                 datums = lost.datums,
                 "the disk did not keep all of the spool: these rounds are lost",
@@ -186,8 +199,8 @@ impl Spool {
     }
 }
 
-fn load_segment(folder: &Folder, first: u64) -> Result<Option<Found>, Fault> {
-    match Segment::load(folder, first) {
+fn load_segment(folder: &Folder, first: u64, buffer: &mut Vec<u8>) -> Result<Option<Found>, Fault> {
+    match Segment::load(folder, first, buffer) {
         Err(fault) if fault.is_absence() => Ok(None),
         // A bad place on the disk takes one segment with it, not the whole spool.
         Err(fault) if fault.error.raw_os_error() == Some(Errno::IO.raw_os_error()) => {

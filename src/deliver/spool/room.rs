@@ -82,12 +82,8 @@ impl Spool {
         let before = self.counters.evicted;
         oldest.abandon(Loss::Evicted, &mut self.counters);
         let rounds = self.counters.evicted.rounds - before.rounds;
-        if rounds > 0 && !self.full {
-            tracing::warn!(
-                cause = %crate::model::cause::Cause::SpoolFull,
-                rounds,
-                "the spool is full: the oldest rounds are dropped",
-            );
+        if rounds > 0 {
+            tracing::debug!(rounds, "the spool is full: the oldest rounds are dropped");
             self.full = true;
         }
         self.retire(folder, &[first])?;

@@ -1,6 +1,6 @@
 //! One segment: an index in memory of the rounds that a file holds, and what became of them.
 
-use std::{fs::File, io::ErrorKind, ops::Range, os::unix::fs::FileExt};
+use std::{cell::Cell, fs::File, io::ErrorKind, ops::Range, os::unix::fs::FileExt};
 
 use super::{
     ack::{RECORD, Record},
@@ -36,6 +36,8 @@ pub(super) struct Segment {
     pending: Vec<Record>,
     /// No round that waits has a tick before this.
     oldest: u32,
+    /// It was said that it cannot be read.
+    told: Cell<bool>,
 }
 
 /// Where a round stands in the file, and what is known of it.
@@ -80,15 +82,32 @@ impl Segment {
             entries: Vec::new(),
             pending: Vec::new(),
             oldest: u32::MAX,
+            told: Cell::new(false),
+        }
+    }
+
+    /// Says that its file cannot be read now: once, however often that is tried.
+    pub(super) fn tell(&self, fault: &Fault) {
+        if !self.told.replace(true) {
+            tracing::warn!(%fault, vpce_error = %fault.error, "a segment of the spool cannot be read now");
         }
     }
 
     /// Reads the segment that begins with `first`; `None` where the file is another's.
-    pub(super) fn load(folder: &Folder, first: u64) -> Result<Option<Found>, Fault> {
-        let (bytes, size) = folder.read(first, Kind::Segment, MOST_BYTES)?;
+    /// `buffer` is what it is read into: one for all segments, so that none leaves a hole in the heap.
+    pub(super) fn load(folder: &Folder, first: u64, buffer: &mut Vec<u8>) -> Result<Option<Found>, Fault> {
+        let size = folder.read(first, Kind::Segment, MOST_BYTES, buffer)?;
         let mut segment = Self { size, ..Self::new(first) };
         let mut broken = Vec::new();
-        match frame::scan(first, &bytes) {
+        let mut broken_end = false;
+        let content = frame::scan(first, buffer, |found| {
+            segment.enter(&found);
+            broken_end = !found.whole;
+            if !found.whole {
+                broken.push(found.header.seq);
+            }
+        });
+        match content {
             Content::Foreign => return Ok(None),
             Content::Unknown { version } => {
                 tracing::warn!(version, first, "a segment of the spool has a format that this version does not know");
@@ -96,23 +115,17 @@ impl Segment {
                 segment.missing = Loss::Unreadable;
                 segment.end = first.saturating_add(1);
             }
-            Content::Frames { frames, tail } => {
-                for found in &frames {
-                    segment.enter(found);
-                    if !found.whole {
-                        broken.push(found.header.seq);
-                    }
-                }
-                segment.sealed = tail || size != bytes.len() as u64 || frames.last().is_some_and(|last| !last.whole);
+            Content::Frames { tail } => {
+                segment.sealed = tail || broken_end || size != buffer.len() as u64;
                 segment.end = segment.end.saturating_add(u64::from(tail));
             }
         }
         segment.entries.shrink_to_fit();
         let mut done = Ranges::default();
-        match folder.read(first, Kind::Acks, MOST_BYTES) {
-            Ok((bytes, size)) => {
+        match folder.read(first, Kind::Acks, MOST_BYTES, buffer) {
+            Ok(size) => {
                 segment.ack_size = size - size % RECORD as u64;
-                for record in Record::decode_all(first, &bytes) {
+                for record in Record::decode_all(first, buffer) {
                     segment.replay(&record, &mut done);
                 }
             }
@@ -288,6 +301,8 @@ impl Segment {
         self.lost = self.lost.saturating_add(u64::from(record.datums));
         let start = self.first.saturating_add(u64::from(record.delta));
         let run: Range<u64> = start..start.saturating_add(u64::from(record.run));
+        // Whatever was acknowledged was there, and its number is taken, even if its frame is not there any more.
+        self.end = self.end.max(run.end);
         let from = self.entries.partition_point(|entry| entry.delta < record.delta);
         let first = self.first;
         for entry in self.entries.iter_mut().skip(from) {

@@ -1,9 +1,12 @@
 //! The head of an HTTP/1.1 answer, read from bytes that may be anything.
 
 use httparse::{EMPTY_HEADER, Header, Response, Status};
-use time::{OffsetDateTime, format_description::well_known::Rfc2822};
+use time::OffsetDateTime;
 
-use crate::probe::words::{escaped, printable};
+use crate::{
+    model::units::http_date,
+    probe::words::{escaped, printable},
+};
 
 /// What the bytes so far are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,7 +98,7 @@ fn head(status: u16, length: usize, persists: bool, headers: &[Header<'_>]) -> H
         closes: connection(headers, "close") || !(persists || connection(headers, "keep-alive")),
         aws: is_aws(headers, server.as_deref()),
         server,
-        date: value(headers, "date").and_then(|date| OffsetDateTime::parse(date.trim(), &Rfc2822).ok()),
+        date: value(headers, "date").as_deref().and_then(http_date),
         bucket_region: value(headers, "x-amz-bucket-region").map(|region| printable(region.trim(), MOST_VALUE)),
     }
 }
@@ -247,6 +250,7 @@ mod tests {
             |date: &str| assert_eq!(complete(&format!("HTTP/1.1 200 x\r\nDate: {date}\r\n\r\n")).date, None, "{date}");
         none("yesterday");
         none("Sun, 06 Nov 99999999 08:49:37 GMT");
+        none("Fri, 31 Dec 9999 23:59:59 GMT");
         none("");
     }
 

@@ -48,6 +48,11 @@ pub(super) fn delivery(shipping: &Shipping, now: Timestamp) -> String {
         1 => parts.push("1 datum lost".to_owned()),
         many => parts.push(format!("{many} datums lost")),
     }
+    // One that should have been made by now is not worth a word: this report is older than its outcome.
+    parts.extend(shipping.next_attempt.filter(|next| *next > now).map(|next| {
+        let left = figures::span(seconds(now, next));
+        format!("next try in {left}")
+    }));
     parts.join(", ")
 }
 

@@ -28,6 +28,8 @@ def main():
     series = verb("series", check_series, "deploy a template; every alarm's series must be among those that are put")
     series.add_argument("--put", type=pathlib.Path, help='JSON: [{"metric": …, "dimensions": {…}}, …]')
     series.add_argument("--ledger", type=pathlib.Path, help="what a CloudWatch received, as the bench records it")
+    series.add_argument("--phase", action="append", default=[], metavar="NAME=LINE", help="begins at this line of the ledger")
+    series.add_argument("--json", action="store_true", help="say in which phase each alarm's series were all there")
     play = verb("play", play_scenarios, "deploy a template and play every scenario against its alarms")
     play.add_argument("--seeds", type=int, default=4)
     again = verb("replay", replay_ledger, "deploy a template and print what its alarms say to a ledger")
@@ -57,7 +59,32 @@ def check_series(options):
     drawn = {key for body in deployed.dashboards.values() for key in _drawn(body)}
     if strange := drawn - put:
         raise AssertionError(f"the dashboard shows what nobody puts: {sorted(map(_words, strange))}")
+    if options.json:
+        print(json.dumps({"alarms": _needs(deployed.alarms, options), "series": len(wanted), "drawn": len(drawn)}))
+        return
     print(f"{deployed.status}: {len(deployed.alarms)} alarms read {len(wanted)} series, the dashboard {len(drawn)}")
+
+
+def _needs(alarms, options):
+    """Alarm → the first phase at whose end all that it reads had been put."""
+    entries = list(map(json.loads, options.ledger.read_text().splitlines()))
+    begins = [(name, int(line)) for name, _, line in (phase.partition("=") for phase in options.phase)]
+    ends = [line for _, line in begins[1:]] + [len(entries)]
+    needs = {}
+    for (phase, _), end in zip(begins, ends, strict=True):
+        put = _of_ledger(entries[:end])
+        for alarm in alarms:
+            try:
+                complete = set(_reads(alarm, put)) <= put
+            except NothingFound:
+                complete = False
+            if complete:
+                needs.setdefault(alarm["AlarmName"].partition("-")[2], phase)
+    return needs
+
+
+class NothingFound(AssertionError):
+    """A query matches no series."""
 
 
 def play_scenarios(options):
@@ -110,11 +137,17 @@ def _put(options):
         for series in json.loads(options.put.read_text()):
             put.add((series["namespace"], series["metric"], frozenset(series["dimensions"].items())))
     if options.ledger:
-        for entry in map(json.loads, options.ledger.read_text().splitlines()):
-            if entry["outcome"] == "accepted":
-                put |= {(entry["namespace"], d["metric"], frozenset(d["dimensions"].items())) for d in entry["datums"]}
+        put |= _of_ledger(map(json.loads, options.ledger.read_text().splitlines()))
     if not put:
         raise AssertionError("nothing was put: give --put or --ledger")
+    return put
+
+
+def _of_ledger(entries):
+    put = set()
+    for entry in entries:
+        if entry["outcome"] == "accepted":
+            put |= {(entry["namespace"], d["metric"], frozenset(d["dimensions"].items())) for d in entry["datums"]}
     return put
 
 
@@ -130,7 +163,7 @@ def _reads(alarm, put):
             store.series = dict.fromkeys(put)
             found = evaluate.select(query["Expression"], store)
             if not found:
-                raise AssertionError(f"{alarm['AlarmName']} finds no series: {query['Expression']}")
+                raise NothingFound(f"{alarm['AlarmName']} finds no series: {query['Expression']}")
             keys += found.values()
     return keys
 

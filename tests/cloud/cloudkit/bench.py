@@ -55,9 +55,9 @@ class Stage(lab.Lab):
         self.daemon = None
         self._wires = None
 
-    def raise_all(self, serve=None, flush="10s", top="", more=""):
-        """Raises everything but the daemon."""
-        self.up(Scenario("cloud", {"title": "the daemon's", "plays": "a healthy subnet", "serve": serve or {}}))
+    def raise_all(self, lab=None, flush="10s", top="", more=""):
+        """Raises everything but the daemon; `lab` is what a scenario of the lab's would say."""
+        self.up(Scenario("cloud", {"title": "the daemon's", "plays": "a healthy subnet"} | (lab or {})))
         for folder in ("var", "runtime"):
             (self.state / folder).mkdir()
         self.configure(flush=flush, top=top, cloudwatch=more)
@@ -91,6 +91,10 @@ class Stage(lab.Lab):
         chain = f"chain input {{\ntype filter hook input priority -10;\n{rules}\n}}"
         text = f"table inet away {{}}\ndelete table inet away\ntable inet away {{\n{chain}\n}}\n"
         netns.run("ip", "netns", "exec", f"vp{self.id}-world", "nft", "-f", "-", stdin=text)
+
+    def command(self, *arguments, seconds=40):
+        """Runs the probe on the instance with the daemon's config; returns the finished process."""
+        return self.probe(self.binary, [*arguments, "--config", f"{self.state}/config.toml"], seconds)
 
     def addresses_of(self, service):
         return self.scenario.names[service]
@@ -225,13 +229,13 @@ class Daemon:
 
     def stop(self, number=signal.SIGTERM):
         """Ends it; returns its exit code and how long that took."""
-        began = time.monotonic()
+        # What is measured ends here; what follows is delivery.
+        self.lives[-1][1], began = time.time(), time.monotonic()
         self.send(number)
         try:
             code = self.child.wait(ENDS_SECONDS)
         except subprocess.TimeoutExpired:
             raise SceneFailed(f"still there {ENDS_SECONDS} s after signal {number}") from None
-        self.lives[-1][1] = time.time()
         return code, time.monotonic() - began
 
     def last(self):

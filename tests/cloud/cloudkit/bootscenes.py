@@ -4,6 +4,7 @@ the other; each begins with an active daemon and ends with one.
 
 import os
 import pathlib
+import re
 import time
 import traceback
 
@@ -101,19 +102,64 @@ def starts(machine, stage):
 
 
 def says_it_in_fields(machine, stage):
-    """Records carry their fields; an announced change names cause, verdict and what was before."""
-    count = len(_changes(machine))
+    """Records carry the fields that the contract promises; priorities filter; an outage of CloudWatch is told likewise."""
+    count, first = len(_changes(machine)), machine.journal()[-1]
     stage.silence(*stage.addresses_of("ssm"))
     until(lambda: len(_changes(machine)) > count, 45, "ssm's failure in the journal")
     failure = _changes(machine)[-1]
     stage.silence()
     until(lambda: len(_changes(machine)) > count + 1, 45, "ssm's recovery in the journal")
-    for field in ("VPCE_CAUSE", "VPCE_VERDICT", "VPCE_PREVIOUS", "VPCE_ADVICE", MESSAGE_ID, "PRIORITY"):
-        if not failure.get(field):
-            raise SceneFailed(f"{field} is missing: {failure}")
-    if failure["VPCE_CAUSE"] != "tcp-timeout" or int(failure["PRIORITY"]) > 4:
-        raise SceneFailed(f"the failure reads {failure}")
-    return f"{failure['VPCE_PREVIOUS']} -> {failure['VPCE_VERDICT']}: {failure['VPCE_CAUSE']}"
+    recovery = _changes(machine)[-1]
+    wanted = {
+        "VPCE_TARGET": "ssm",
+        "VPCE_HOST": "ssm.eu-west-1.amazonaws.com",
+        "VPCE_STAGE": "connect",
+        "VPCE_CAUSE": "tcp-timeout",
+        "VPCE_SEVERITY": "failure",
+        "VPCE_VERDICT": "failed",
+        "VPCE_PREVIOUS": "healthy",
+        "PRIORITY": "3",
+        "SYSLOG_IDENTIFIER": "vpce-probe",
+    }
+    _same("the failure's fields", {field: failure.get(field) for field in wanted}, wanted)
+    if failure.get("VPCE_ADDRESS") not in stage.addresses_of("ssm") or not failure.get("VPCE_ADVICE"):
+        raise SceneFailed(f"no address or no advice: {failure}")
+    _same("the recovery", [recovery.get(f) for f in ("VPCE_VERDICT", "VPCE_PREVIOUS", "PRIORITY")], ["healthy", "failed", "6"])
+    since = _after(machine, first)
+    if nameless := [record["MESSAGE"] for record in since if not re.fullmatch("[0-9a-f]{32}", record.get(MESSAGE_ID, ""))]:
+        raise SceneFailed(f"records without a MESSAGE_ID: {nameless}")
+    # Elapsed is a round's: it stands in the records of rounds.
+    rounds = [r for r in since if r[MESSAGE_ID] != failure[MESSAGE_ID]]
+    if not rounds or not all(float(r["VPCE_ELAPSED_MS"]) > 0 for r in rounds):
+        raise SceneFailed(f"records of rounds without VPCE_ELAPSED_MS: {rounds}")
+    errors = _after(machine, first, "-p", "err")
+    _same("errors", [(r.get("VPCE_TARGET"), r["VPCE_VERDICT"]) for r in errors], [("ssm", "failed"), (None, "failed")])
+    by_id = _after(machine, first, f"MESSAGE_ID={failure[MESSAGE_ID]}")
+    _same("records found by the MESSAGE_ID", [r["VPCE_VERDICT"] for r in by_id], ["failed", "healthy"])
+    return f"{failure['VPCE_PREVIOUS']} -> {failure['VPCE_VERDICT']}: {failure['VPCE_CAUSE']} of {failure['VPCE_ADDRESS']}"
+
+
+def says_what_is_not_delivered(machine, stage):
+    """An outage of CloudWatch: one record when it begins, with cause and MESSAGE_ID, one when it is over; nothing in between."""
+    first = machine.journal()[-1]
+
+    def told(event):
+        return [record for record in _after(machine, first) if record.get("VPCE_EVENT") == event]
+
+    stage.cloudwatch(mode="throttle")
+    try:
+        until(lambda: told("shipping-trouble"), 45, "the trouble in the journal")
+        time.sleep(INTERVAL)
+    finally:
+        stage.cloudwatch(heal=True)
+    (recovery,) = until(lambda: told("shipping-recovered"), 45, "the end of it in the journal")
+    (trouble,) = told("shipping-trouble")
+    _same("the trouble", [trouble[f] for f in ("VPCE_CAUSE", "VPCE_SEVERITY", "PRIORITY")], ["publish-throttled", "note", "4"])
+    _same("the recovery", [recovery[f] for f in ("VPCE_PREVIOUS", "PRIORITY")], ["publish-throttled", "6"])
+    for record in (trouble, recovery):
+        if not re.fullmatch("[0-9a-f]{32}", record[MESSAGE_ID]):
+            raise SceneFailed(f"no MESSAGE_ID: {record}")
+    return trouble["MESSAGE"].partition(". Next")[0]
 
 
 def reloads(machine, stage):
@@ -236,7 +282,7 @@ def stops(machine, stage):
 SCENES = {
     scene.__name__.replace("_", "-"): scene
     for scene in (
-        starts, says_it_in_fields, reloads, journald_restarts, journald_stalls, journald_stops, second_instance, killed,
+        starts, says_it_in_fields, says_what_is_not_delivered, reloads, journald_restarts, journald_stalls, journald_stops, second_instance, killed,
         watchdog, bad_config, stops,
     )
 }  # fmt: skip
@@ -265,6 +311,12 @@ def _restarts(machine):
 def _changes(machine):
     """Records of changes of ssm's verdict."""
     return [r for r in machine.journal() if r.get("VPCE_TARGET") == "ssm" and r.get("VPCE_PREVIOUS")]
+
+
+def _after(machine, record, *words):
+    """Records behind this one. journalctl's own --after-cursor passes over one more where a filter is given."""
+    since = int(record["__REALTIME_TIMESTAMP"])
+    return [other for other in machine.journal(*words) if int(other["__REALTIME_TIMESTAMP"]) > since]
 
 
 def _says_a_change(machine, stage):

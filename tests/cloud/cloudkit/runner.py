@@ -8,7 +8,7 @@ import time
 import traceback
 import typing
 
-from cloudkit import scenes
+from cloudkit import metricscenes, scenes, spoolscenes, wayscenes  # noqa: F401: they put their scenes into scenes.ALL
 from cloudkit.bench import Stage
 from labkit import children, lab
 
