@@ -91,7 +91,7 @@ fn debug_shows_rounds_and_what_libraries_warn_of() {
         let records = journal(&[]);
         let debug: Vec<_> = records.iter().filter(|record| text(record, "PRIORITY") == "7").collect();
         assert_eq!(debug.len(), 1, "{records:?}");
-        assert_eq!((text(debug[0], "MESSAGE"), text(debug[0], "VPCE_COUNT")), ("a round", "4"));
+        assert_eq!((text(debug[0], "MESSAGE"), text(debug[0], "VPCE_VERDICT")), ("a round", "healthy"));
         assert_eq!(journal(&["-p", "info"]).len(), records.len() - 1);
         let library = records.iter().find(|record| text(record, "TARGET") == "hyper::client").expect("its warning");
         assert_eq!((text(library, "MESSAGE"), library.get("CODE_FILE")), ("of a library", None));
