@@ -245,4 +245,4 @@ const TAKEN: &str = "200 OK";
 const REFUSED: &str = "500 Internal Server Error";
 
 /// What waits in the end goes out within this.
-const LONGEST_END: Duration = Duration::from_secs(120);
+const LONGEST_END: Duration = Duration::from_mins(2);
