@@ -1,6 +1,6 @@
 //! What is told of the delivery: in the report, in the samples, and in the log once for each change.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -24,8 +24,6 @@ pub(super) struct Board {
     late: u64,
     /// Datums that CloudWatch does not take, of rounds that it took otherwise.
     poison: u64,
-    /// The series of such datums that were told of.
-    refused: BTreeSet<String>,
     /// Datums that were late and that samples were told of.
     told: u64,
     /// Requests that were made.
@@ -130,13 +128,14 @@ impl Board {
     /// A datum is not taken.
     pub(super) fn poisoned(&mut self, datum: &metric::Datum, trouble: &Trouble) {
         self.poison += 1;
-        // Whatever is refused for its series is refused in every round.
-        let dimensions: Vec<String> = datum.dimensions.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let series = format!("{} {{{}}}", datum.metric.as_str(), dimensions.join(", "));
-        if self.refused.len() < MOST_REFUSED && self.refused.insert(series) {
-            self.log.rejected(datum, trouble);
-        } else {
-            tracing::debug!(cause = trouble.cause.as_str(), "a datum of a series that was told of is dropped");
+        self.log.rejected(datum, trouble);
+    }
+
+    /// Datums are not sent at all, since their series are not taken.
+    pub(super) fn left_out(&mut self, datums: &[metric::Datum]) {
+        self.poison += datums.len() as u64;
+        for datum in datums {
+            self.log.left_out(datum);
         }
     }
 
@@ -207,6 +206,3 @@ fn of_spool(summary: &Summary) -> impl Iterator<Item = Problem> {
     });
     degraded.into_iter().chain(full)
 }
-
-/// Series that are told of.
-const MOST_REFUSED: usize = 100;

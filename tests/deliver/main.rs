@@ -220,6 +220,37 @@ async fn a_restart_goes_on_where_it_was() {
 }
 
 #[tokio::test]
+async fn a_stop_amid_several_requests_repeats_none_more_than_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let fake = Fake::start().await;
+    let mut settings = settings(&format!("http://{}", fake.address));
+    settings.spool = Some(folder.path().join("spool"));
+    // Of the requests of one large round the first is answered, the second never.
+    fake.next([Mode::Ok]);
+    fake.always_then(Mode::Hang);
+    let delivery = start(settings.clone());
+    let mut large = sample(NOW, Condition::Healthy);
+    let like = large.targets[0].clone();
+    let target = |number| vpce_probe::model::sample::TargetSample { name: format!("target-{number}"), ..like.clone() };
+    large.targets = (0..400).map(target).collect();
+    let whole = datums(&large, &settings);
+    delivery.submit(large);
+    until("the second request", || fake.requests().len() == 2).await;
+    let first = fake.stored().len();
+    assert!(first > 0 && (first as u64) < whole, "{first} of {whole}");
+    let left = delivery.stop(Instant::now() + Duration::from_millis(200)).await;
+    assert_eq!(left, 1);
+    fake.always(Mode::Ok);
+    let delivery = start(settings);
+    // It is in doubt: it waits for an answer, which the next round has.
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    assert_eq!(fake.requests().len(), 2);
+    delivery.submit(sample(NOW, Condition::Healthy));
+    all_delivered(&delivery, &fake, 2, 2).await;
+    assert_eq!(fake.stored().values().filter(|times| **times == 2).count(), first);
+}
+
+#[tokio::test]
 async fn once_says_what_it_delivered_or_why_not() {
     let fake = Fake::start().await;
     let settings = settings(&format!("http://{}", fake.address));
