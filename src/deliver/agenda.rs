@@ -16,6 +16,8 @@ pub struct Agenda {
     failures: u32,
     /// Nothing is sent before then.
     not_before: Option<Instant>,
+    /// Nor before then, whatever changes here: CloudWatch has asked for less.
+    throttled_until: Option<Instant>,
     /// No piece of what was begun before then: some datum of it is not taken, and is looked for.
     pieces_from: Option<Instant>,
     /// No backfill before then.
@@ -104,6 +106,7 @@ impl Agenda {
             chance,
             failures: 0,
             not_before: None,
+            throttled_until: None,
             pieces_from: None,
             backfill_from: None,
             doubt: Doubt::Locked,
@@ -116,9 +119,10 @@ impl Agenda {
         self.pace = pace;
     }
 
-    /// Another config, or another way: what failed may work at once.
+    /// Another config, or another way: what failed may work at once. What was throttled would not, and asking is what the
+    /// quota is there to stop.
     pub const fn try_again(&mut self) {
-        self.not_before = None;
+        self.not_before = self.throttled_until;
     }
 
     /// A round came in this mood. Where it is another one, backfill that is planned is planned anew: a fleet that falls
@@ -191,7 +195,7 @@ impl Agenda {
     /// The request was answered well.
     pub fn delivered(&mut self, errand: Errand, now: Instant) {
         self.failures = 0;
-        self.not_before = None;
+        (self.not_before, self.throttled_until) = (None, None);
         self.doubt = Doubt::Open;
         match errand {
             Errand::Backfill | Errand::Doubtful | Errand::Rest => self.space_backfill(now),
@@ -225,6 +229,10 @@ impl Agenda {
     pub fn failed(&mut self, setback: Setback, now: Instant) {
         self.failures = self.failures.saturating_add(1);
         self.not_before = Some(now + self.pace.retry(setback, self.failures, &mut self.chance));
+        self.throttled_until = match setback {
+            Setback::Throttled { .. } => self.not_before,
+            Setback::Failed | Setback::Erring => None,
+        };
         // After an outage the whole fleet has a backlog.
         self.backfill_from = None;
     }
@@ -347,6 +355,10 @@ mod tests {
         assert!(until >= now + Duration::from_secs(200));
         assert_eq!(agenda.decide(now, all()), Step::Wait(Some(until)));
         assert!(agenda.is_late(Errand::Urgent));
+        // Nor does another config, however often it is read.
+        agenda.try_again();
+        agenda.try_again();
+        assert_eq!(agenda.decide(now, all()), Step::Wait(Some(until)));
         assert_eq!(agenda.decide(until, all()), Step::Send(Errand::Rest));
         agenda.delivered(Errand::Rest, until);
         assert_eq!((agenda.failures(), agenda.is_late(Errand::Urgent)), (0, false));

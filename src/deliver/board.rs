@@ -30,6 +30,8 @@ pub(super) struct Board {
     requests: u64,
     bytes: (u64, u64),
     ready: bool,
+    /// Rounds in a row without a region.
+    regionless: u32,
 }
 
 /// A time in which nothing was delivered, until all that waited is.
@@ -69,8 +71,21 @@ impl Board {
     }
 
     /// There is a region: deliveries may begin.
-    pub(super) const fn ready(&mut self) {
+    pub(super) fn ready(&mut self) {
         self.ready = true;
+        if std::mem::take(&mut self.regionless) >= MOST_REGIONLESS {
+            self.trouble = None;
+        }
+    }
+
+    /// Another round came, and there is no region. It is trouble when that goes on: IMDS may be late at a start.
+    pub(super) fn without_region(&mut self, now: Timestamp, summary: &Summary) {
+        self.regionless = self.regionless.saturating_add(1);
+        if self.regionless == MOST_REGIONLESS {
+            let trouble = Trouble::new(Cause::PublishUnreachable, NO_REGION.to_owned());
+            self.failed(&trouble, now, Duration::ZERO, summary);
+            self.next_attempt = None;
+        }
     }
 
     /// Requests were made.
@@ -206,3 +221,7 @@ fn of_spool(summary: &Summary) -> impl Iterator<Item = Problem> {
     });
     degraded.into_iter().chain(full)
 }
+
+/// A region may be missing for so many rounds, without the last of them, before that is trouble.
+const MOST_REGIONLESS: u32 = 3;
+const NO_REGION: &str = "the region is not known, so CloudWatch's endpoint has no name: set region in the config";

@@ -227,6 +227,7 @@ impl Courier {
             self.go_on(parcel).await;
             return;
         };
+        self.store.under_way(parcel.rounds());
         let mut cost = Cost::default();
         let ended = self.put(&datums, &mut cost).await;
         self.board().asked(cost);
@@ -257,6 +258,7 @@ impl Courier {
                 self.leave(parcel, &trouble).await;
             }
         }
+        self.store.under_way(Vec::new());
     }
 
     async fn failed(&mut self, parcel: Parcel, trouble: &Trouble) {
