@@ -132,6 +132,7 @@ impl Rounds {
             (Some(delivery), true) => {
                 delivery.reconfigure(self.delivery_settings(), self.prober.dialer());
             }
+            // What is on its way is in doubt from now on; nothing waits for its answer.
             (Some(_), false) => self.delivery = None,
             (None, _) => self.start_delivery(),
         }

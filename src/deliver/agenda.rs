@@ -16,6 +16,10 @@ pub struct Agenda {
     failures: u32,
     /// Nothing is sent before then.
     not_before: Option<Instant>,
+    /// Nor before then, whatever changes here: CloudWatch has asked for less.
+    throttled_until: Option<Instant>,
+    /// No piece of what was begun before then: some datum of it is not taken, and is looked for.
+    pieces_from: Option<Instant>,
     /// No backfill before then.
     backfill_from: Option<Instant>,
     doubt: Doubt,
@@ -102,6 +106,8 @@ impl Agenda {
             chance,
             failures: 0,
             not_before: None,
+            throttled_until: None,
+            pieces_from: None,
             backfill_from: None,
             doubt: Doubt::Locked,
             mood: Mood::Calm,
@@ -113,9 +119,10 @@ impl Agenda {
         self.pace = pace;
     }
 
-    /// Another config, or another way: what failed may work at once.
+    /// Another config, or another way: what failed may work at once. What was throttled would not, and asking is what the
+    /// quota is there to stop.
     pub const fn try_again(&mut self) {
-        self.not_before = None;
+        self.not_before = self.throttled_until;
     }
 
     /// A round came in this mood. Where it is another one, backfill that is planned is planned anew: a fleet that falls
@@ -139,7 +146,8 @@ impl Agenda {
         if let Some(until) = self.not_before.filter(|until| now < *until) {
             return Step::Wait(Some(until));
         }
-        if stock.begun == Begun::Ready {
+        let piece = self.pieces_from.filter(|from| now < *from);
+        if stock.begun == Begun::Ready && piece.is_none() {
             return Step::Send(Errand::Rest);
         }
         if stock.flush {
@@ -150,11 +158,12 @@ impl Agenda {
         }
         let open = self.doubt == Doubt::Open;
         let late = match stock.begun {
+            Begun::Ready => return Step::Wait(piece),
             Begun::Doubtful if open => Errand::Rest,
             _ if stock.backlog => Errand::Backfill,
             // What was begun holds rounds that are in doubt: they go first.
             Begun::None if stock.doubtful && open => Errand::Doubtful,
-            Begun::None | Begun::Ready | Begun::Doubtful => return Step::Wait(None),
+            Begun::None | Begun::Doubtful => return Step::Wait(None),
         };
         match self.backfill_from.filter(|from| now < *from) {
             Some(from) => Step::Wait(Some(from)),
@@ -186,7 +195,7 @@ impl Agenda {
     /// The request was answered well.
     pub fn delivered(&mut self, errand: Errand, now: Instant) {
         self.failures = 0;
-        self.not_before = None;
+        (self.not_before, self.throttled_until) = (None, None);
         self.doubt = Doubt::Open;
         match errand {
             Errand::Backfill | Errand::Doubtful | Errand::Rest => self.space_backfill(now),
@@ -197,15 +206,33 @@ impl Agenda {
         }
     }
 
-    /// The request was answered: some datum of it is not taken. The pieces follow, but not in a burst.
+    /// The request was answered: some datum of it is not taken. The pieces follow, but not in a burst, and what is due or
+    /// urgent goes before them.
     pub fn divided(&mut self, now: Instant) {
-        self.not_before = Some(now + self.pace.retry(Setback::Failed, 1, &mut self.chance));
+        self.doubt = Doubt::Open;
+        self.pieces_from = Some(now + self.pace.half(&mut self.chance));
+    }
+
+    /// A piece of what was begun was taken; more are left.
+    pub fn taken(&mut self, now: Instant) {
+        if self.pieces_from.is_some() {
+            self.pieces_from = Some(now + self.pace.half(&mut self.chance));
+        }
+    }
+
+    /// Nothing is left of what was begun, or the end is near: pieces do not wait for each other.
+    pub const fn finished(&mut self) {
+        self.pieces_from = None;
     }
 
     /// The request failed.
     pub fn failed(&mut self, setback: Setback, now: Instant) {
         self.failures = self.failures.saturating_add(1);
         self.not_before = Some(now + self.pace.retry(setback, self.failures, &mut self.chance));
+        self.throttled_until = match setback {
+            Setback::Throttled { .. } => self.not_before,
+            Setback::Failed | Setback::Erring => None,
+        };
         // After an outage the whole fleet has a backlog.
         self.backfill_from = None;
     }
@@ -274,6 +301,32 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn halves_are_spaced_and_hold_nothing_up_but_what_is_late() {
+        let (mut agenda, now) = (agenda(), Instant::now());
+        agenda.taken(now);
+        let begun = Stock { begun: Begun::Ready, ..Stock::default() };
+        assert_eq!(
+            agenda.decide(now, begun),
+            Step::Send(Errand::Rest),
+            "requests of a batch that is taken follow at once"
+        );
+        agenda.divided(now);
+        let spaced = |agenda: &Agenda, stock| match agenda.decide(now, stock) {
+            Step::Wait(Some(from)) => (10..30).contains(&from.duration_since(now).as_secs()),
+            Step::Send(_) | Step::Wait(None) => false,
+        };
+        assert!(spaced(&agenda, begun));
+        assert_eq!(agenda.decide(now, Stock { urgent: true, ..begun }), Step::Send(Errand::Urgent));
+        assert_eq!(agenda.decide(now, Stock { flush: true, ..begun }), Step::Send(Errand::Flush));
+        assert!(spaced(&agenda, Stock { backlog: true, doubtful: true, ..begun }));
+        assert_eq!(agenda.decide(now + FLUSH, all()), Step::Send(Errand::Rest));
+        agenda.taken(now);
+        assert!(spaced(&agenda, begun));
+        agenda.finished();
+        assert_eq!(agenda.decide(now, begun), Step::Send(Errand::Rest));
+    }
+
+    #[tokio::test]
     async fn what_is_in_doubt_waits_for_an_answer() {
         let (mut agenda, now) = (agenda(), Instant::now());
         let far = now + 3 * FLUSH;
@@ -302,6 +355,10 @@ mod tests {
         assert!(until >= now + Duration::from_secs(200));
         assert_eq!(agenda.decide(now, all()), Step::Wait(Some(until)));
         assert!(agenda.is_late(Errand::Urgent));
+        // Nor does another config, however often it is read.
+        agenda.try_again();
+        agenda.try_again();
+        assert_eq!(agenda.decide(now, all()), Step::Wait(Some(until)));
         assert_eq!(agenda.decide(until, all()), Step::Send(Errand::Rest));
         agenda.delivered(Errand::Rest, until);
         assert_eq!((agenda.failures(), agenda.is_late(Errand::Urgent)), (0, false));

@@ -1,6 +1,6 @@
 //! What is told of the delivery: in the report, in the samples, and in the log once for each change.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -24,14 +24,14 @@ pub(super) struct Board {
     late: u64,
     /// Datums that CloudWatch does not take, of rounds that it took otherwise.
     poison: u64,
-    /// The series of such datums that were told of.
-    refused: BTreeSet<String>,
     /// Datums that were late and that samples were told of.
     told: u64,
     /// Requests that were made.
     requests: u64,
     bytes: (u64, u64),
     ready: bool,
+    /// Rounds in a row without a region.
+    regionless: u32,
 }
 
 /// A time in which nothing was delivered, until all that waited is.
@@ -71,8 +71,21 @@ impl Board {
     }
 
     /// There is a region: deliveries may begin.
-    pub(super) const fn ready(&mut self) {
+    pub(super) fn ready(&mut self) {
         self.ready = true;
+        if std::mem::take(&mut self.regionless) >= MOST_REGIONLESS {
+            self.trouble = None;
+        }
+    }
+
+    /// Another round came, and there is no region. It is trouble when that goes on: IMDS may be late at a start.
+    pub(super) fn without_region(&mut self, now: Timestamp, summary: &Summary) {
+        self.regionless = self.regionless.saturating_add(1);
+        if self.regionless == MOST_REGIONLESS {
+            let trouble = Trouble::new(Cause::PublishUnreachable, NO_REGION.to_owned());
+            self.failed(&trouble, now, Duration::ZERO, summary);
+            self.next_attempt = None;
+        }
     }
 
     /// Requests were made.
@@ -130,13 +143,14 @@ impl Board {
     /// A datum is not taken.
     pub(super) fn poisoned(&mut self, datum: &metric::Datum, trouble: &Trouble) {
         self.poison += 1;
-        // Whatever is refused for its series is refused in every round.
-        let dimensions: Vec<String> = datum.dimensions.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let series = format!("{} {{{}}}", datum.metric.as_str(), dimensions.join(", "));
-        if self.refused.len() < MOST_REFUSED && self.refused.insert(series) {
-            self.log.rejected(datum, trouble);
-        } else {
-            tracing::debug!(cause = trouble.cause.as_str(), "a datum of a series that was told of is dropped");
+        self.log.rejected(datum, trouble);
+    }
+
+    /// Datums are not sent at all, since their series are not taken.
+    pub(super) fn left_out(&mut self, datums: &[metric::Datum]) {
+        self.poison += datums.len() as u64;
+        for datum in datums {
+            self.log.left_out(datum);
         }
     }
 
@@ -208,5 +222,6 @@ fn of_spool(summary: &Summary) -> impl Iterator<Item = Problem> {
     degraded.into_iter().chain(full)
 }
 
-/// Series that are told of.
-const MOST_REFUSED: usize = 100;
+/// A region may be missing for so many rounds, without the last of them, before that is trouble.
+const MOST_REGIONLESS: u32 = 3;
+const NO_REGION: &str = "the region is not known, so CloudWatch's endpoint has no name: set region in the config";

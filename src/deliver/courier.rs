@@ -19,7 +19,8 @@ use super::{
     connector::Connector,
     fault::{Arrival, Remedy, Trouble},
     pace::{Chance, Pace},
-    parcel::{Divided, Parcel, Timing},
+    parcel::{Divided, Parcel, Round, Timing},
+    refused::{Fate, Refused},
     spool::{Parts, Seq, Waiting},
     store::{Fresh, Store},
 };
@@ -51,6 +52,7 @@ pub(super) struct Courier {
     flush: Flush,
     client: Option<(String, Client)>,
     parcel: Option<Parcel>,
+    refused: Refused,
     /// What the spool must know before anything else is sent: a stalled disk did not take it yet.
     notes: Vec<(Note, Vec<(Seq, Parts)>)>,
 }
@@ -99,6 +101,7 @@ impl Courier {
             flush: Flush { due: false, at: now, last: None },
             client: None,
             parcel: None,
+            refused: Refused::default(),
             notes: Vec::new(),
         };
         courier.schedule();
@@ -221,9 +224,10 @@ impl Courier {
         };
         let Some(mut parcel) = parcel else { return };
         let Some(datums) = parcel.next().map(<[Datum]>::to_vec) else {
-            self.finish(parcel).await;
+            self.go_on(parcel).await;
             return;
         };
+        self.store.under_way(parcel.rounds());
         let mut cost = Cost::default();
         let ended = self.put(&datums, &mut cost).await;
         self.board().asked(cost);
@@ -234,8 +238,15 @@ impl Courier {
                 let late = if parcel.timing == Timing::Late { datums.len() } else { 0 };
                 let summary = self.store.summary();
                 self.board().delivered(datums.len(), late, Timestamp::now(), summary.waiting.rounds);
+                self.refused.forget(&datums);
+                let whole = !parcel.is_begun();
                 parcel.delivered();
-                self.keep_or_finish(parcel).await;
+                if whole && parcel.next().is_some() {
+                    // If this process ends before the rest is answered, nobody knows what was delivered.
+                    self.note(Note::Doubted, parcel.rounds()).await;
+                }
+                self.agenda.taken(now);
+                self.go_on(parcel).await;
             }
             Ended::Answered(Err(trouble)) if trouble.remedy == Remedy::Halve => {
                 self.divide(parcel, &trouble).await;
@@ -247,6 +258,7 @@ impl Courier {
                 self.leave(parcel, &trouble).await;
             }
         }
+        self.store.under_way(Vec::new());
     }
 
     async fn failed(&mut self, parcel: Parcel, trouble: &Trouble) {
@@ -267,44 +279,74 @@ impl Courier {
             Arrival::No | Arrival::Refused => {}
             Arrival::InDoubt if parcel.is_begun() => parcel.doubt(),
             Arrival::InDoubt => {
-                self.note(Note::Doubted, parcel.rounds.clone()).await;
+                self.note(Note::Doubted, parcel.rounds()).await;
             }
         }
         if parcel.is_begun() {
-            self.parcel = Some(parcel);
+            self.hold(parcel);
         }
     }
 
     async fn divide(&mut self, mut parcel: Parcel, trouble: &Trouble) {
-        self.agenda.divided(Instant::now());
+        let now = Instant::now();
+        if self.parcel.as_ref().is_some_and(|held| held.left() + parcel.left() > MOST_HELD) {
+            // Too much is refused to be looked through at this pace: it waits in the spool.
+            let trouble = Trouble { remedy: Remedy::Later, ..trouble.clone() };
+            self.failed(parcel, &trouble).await;
+            return;
+        }
+        self.agenda.divided(now);
         if !parcel.is_begun() {
             // If this process dies meanwhile, nobody knows which halves were delivered.
-            self.note(Note::Doubted, parcel.rounds.clone()).await;
+            self.note(Note::Doubted, parcel.rounds()).await;
         }
         match parcel.divide() {
             Some(Divided::Dropped(datum)) => {
                 self.board().poisoned(&datum, trouble);
                 self.store.note_lost(1);
+                // A moment that is not taken says nothing of the series' other datums.
+                if !trouble.summary.contains("Timestamp") {
+                    self.refused.note(&datum, now);
+                    let refused = &self.refused;
+                    parcel.leave_out(|datum| refused.fate(datum, now) == Fate::LeaveOut);
+                }
             }
             Some(Divided::Halves) => tracing::debug!(left = parcel.left(), "halves: {}", trouble.summary),
             None => {}
         }
-        self.keep_or_finish(parcel).await;
+        self.go_on(parcel).await;
     }
 
-    async fn keep_or_finish(&mut self, parcel: Parcel) {
+    /// What is answered of a parcel is done; the rest is held.
+    async fn go_on(&mut self, mut parcel: Parcel) {
+        let (answered, timing) = (parcel.answered(), parcel.timing);
         if parcel.next().is_some() {
-            self.parcel = Some(parcel);
-        } else {
-            self.finish(parcel).await;
+            self.hold(parcel);
+        } else if self.parcel.is_none() {
+            self.agenda.finished();
         }
+        if answered.is_empty() {
+            return;
+        }
+        let mut left_out = 0;
+        for round in &answered {
+            left_out += round.left_out.len() as u64;
+            self.board().left_out(&round.left_out);
+        }
+        if left_out > 0 {
+            self.store.note_lost(left_out);
+        }
+        let rounds = answered.len();
+        self.note(Note::Settled, answered.into_iter().map(|round| (round.seq, round.parts)).collect()).await;
+        self.board().settled(rounds, timing);
     }
 
-    /// Everything of it is answered.
-    async fn finish(&mut self, parcel: Parcel) {
-        let rounds = parcel.rounds.len();
-        self.note(Note::Settled, parcel.rounds).await;
-        self.board().settled(rounds, parcel.timing);
+    /// Keeps what was begun, after whatever else was: the rounds of both are in doubt for the spool.
+    fn hold(&mut self, parcel: Parcel) {
+        match &mut self.parcel {
+            Some(held) => held.absorb(parcel),
+            None => self.parcel = Some(parcel),
+        }
     }
 
     /// Tells the spool what became of rounds, now or as soon as the disk takes it: else they would be sent again.
@@ -352,7 +394,8 @@ impl Courier {
     async fn pack(&mut self, errand: Errand) -> Option<Parcel> {
         let picked = self.store.pick(errand, self.fresh(), MOST_DATUMS).await?;
         let timing = if self.agenda.is_late(errand) { Timing::Late } else { Timing::Due };
-        let (mut rounds, mut datums) = (Vec::new(), Vec::new());
+        let (mut rounds, mut datums, mut trial) = (Vec::new(), Vec::new(), None);
+        let now = Instant::now();
         for (count, Waiting { seq, parts, sample, .. }) in picked.into_iter().enumerate() {
             let mut own = Vec::new();
             for part in [Part::Urgent, Part::Scheduled] {
@@ -363,19 +406,34 @@ impl Courier {
             if !datums.is_empty() && datums.len() + own.len() > MOST_DATUMS as usize {
                 break;
             }
-            datums.append(&mut own);
-            rounds.push((seq, parts));
+            let mut left_out = Vec::new();
+            for datum in own {
+                match self.refused.fate(&datum, now) {
+                    Fate::Send => datums.push(datum),
+                    Fate::Try if trial.is_none() => trial = Some(datum),
+                    Fate::Try | Fate::LeaveOut => left_out.push(datum),
+                }
+            }
+            rounds.push(Round { seq, parts, tick: sample.tick, left_out });
             if count % SLICE == SLICE - 1 {
                 // A round may be measuring: it gets its turn.
                 yield_now().await;
             }
         }
-        (!rounds.is_empty()).then(|| Parcel::new(errand, rounds, datums, timing))
+        if rounds.is_empty() {
+            return None;
+        }
+        let parcel = Parcel::new(errand, rounds, datums, timing);
+        Some(match trial {
+            Some(datum) => parcel.with_trial(datum),
+            None => parcel,
+        })
     }
 
     /// The last deliveries: what is fresh, whether or not its time has come. The rest waits for the next start.
     async fn end(&mut self, by: Instant) {
         self.agenda.try_again();
+        self.agenda.finished();
         self.flush.due = true;
         let failures = self.agenda.failures();
         while Instant::now() < by && self.agenda.failures() == failures {
@@ -425,6 +483,8 @@ const LEAST_BUDGET: Duration = Duration::from_secs(1);
 const STALLED: Duration = Duration::from_secs(1);
 /// Datums of one errand: one request's.
 const MOST_DATUMS: u32 = 1_000;
+/// Datums that are held while some of them are looked for that are not taken.
+const MOST_HELD: usize = 3_000;
 /// Rounds that are encoded in one go.
 const SLICE: usize = 16;
 const STOPPED: &str = "this program was stopped while a request was on its way";

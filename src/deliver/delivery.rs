@@ -25,13 +25,15 @@ use crate::{
     model::{
         round::Shipping,
         sample::{Part, Sample},
+        units::Timestamp,
         verdict::Problem,
     },
     probe::Dialer,
     schedule::spread,
 };
 
-/// A running delivery. Dropping it ends it at once; what waits stays in the spool.
+/// A running delivery. Dropping it ends it at once; what waits stays in the spool, and a request that is on its way leaves
+/// its rounds in doubt there.
 pub struct Delivery {
     settings: watch::Sender<(Settings, Dialer)>,
     surroundings: watch::Sender<Surroundings>,
@@ -75,7 +77,11 @@ impl Delivery {
     pub fn submit(&self, sample: Sample) {
         self.store.keep(sample, &self.settings.borrow().0.metrics);
         // The task may be waiting for the disk just then.
-        self.board().observe(&self.store.summary());
+        let summary = self.store.summary();
+        self.board().observe(&summary);
+        if self.surroundings.borrow().region.is_none() {
+            self.board().without_region(Timestamp::now(), &summary);
+        }
     }
 
     /// What the latest round knows.
@@ -135,6 +141,7 @@ impl Delivery {
 impl Drop for Delivery {
     fn drop(&mut self) {
         self.task.abort();
+        self.store.abandon();
     }
 }
 

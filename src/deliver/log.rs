@@ -126,8 +126,7 @@ impl Log {
     /// CloudWatch does not take a datum. That is told once an hour of a series, and of some series only.
     pub(super) fn rejected(&mut self, datum: &Datum, trouble: &Trouble) {
         let now = Instant::now();
-        let dimensions: Vec<String> = datum.dimensions.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let series = format!("{} {{{}}}", datum.metric.as_str(), dimensions.join(", "));
+        let series = series(datum);
         let known = self.rejected.iter().position(|known| known.series == series);
         let mut lost = 1;
         if let Some(known) = known.and_then(|index| self.rejected.get_mut(index)) {
@@ -152,6 +151,15 @@ impl Log {
                 .with(Field::Lost, lost)
                 .with(Field::Error, format!("{series}: {}", trouble.summary)),
         );
+    }
+
+    /// A datum of a series that was refused is not sent: the next record of the series counts it.
+    pub(super) fn left_out(&mut self, datum: &Datum) {
+        let series = series(datum);
+        match self.rejected.iter_mut().find(|known| known.series == series) {
+            Some(known) => known.silent += 1,
+            None => self.silent += 1,
+        }
     }
 
     /// How the spool stands.
@@ -232,6 +240,11 @@ impl Log {
             None => entry,
         }
     }
+}
+
+fn series(datum: &Datum) -> String {
+    let dimensions: Vec<String> = datum.dimensions.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    format!("{} {{{}}}", datum.metric.as_str(), dimensions.join(", "))
 }
 
 /// What to do, one step a line; the last one is a command.

@@ -11,6 +11,7 @@ mod fault;
 mod log;
 pub mod pace;
 mod parcel;
+mod refused;
 pub mod spool;
 mod store;
 

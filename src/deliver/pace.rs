@@ -56,6 +56,13 @@ impl Pace {
         }
     }
 
+    /// From one half of a request to the next, where some datum of it is not taken: 10 s to 30 s. To find one in 1,000 takes
+    /// some twenty requests, and the whole fleet may have the same to look for.
+    #[must_use]
+    pub fn half(&self, chance: &mut Chance) -> Duration {
+        self.unit / 30 + chance.below(self.unit / 15)
+    }
+
     /// From one request of backfill to the next: 90 s, ±50 %. For a host that sends nothing urgent.
     #[must_use]
     pub fn backfill(&self, chance: &mut Chance) -> Duration {
@@ -167,7 +174,8 @@ mod tests {
     }
 
     #[test]
-    fn backfill_is_spaced_with_jitter() {
+    fn backfill_and_halves_are_spaced_with_jitter() {
+        check(extent(|chance| Pace::new(FLUSH).half(chance)), 10.0, 30.0);
         check(extent(|chance| Pace::new(FLUSH).backfill(chance)), 45.0, 135.0);
         check(extent(|chance| Pace::new(FLUSH).backfill_beside_urgent(chance)), 900.0, 2_700.0);
     }

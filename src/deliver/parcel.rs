@@ -6,7 +6,10 @@ use super::{
     agenda::{Begun, Errand},
     spool::{Parts, Seq},
 };
-use crate::metric::{self, Datum};
+use crate::{
+    metric::{self, Datum},
+    model::units::Timestamp,
+};
 
 /// Some rounds' datums, in pieces of one request each. Pieces that are delivered are gone from it, and are never sent
 /// again with the others.
@@ -14,12 +17,24 @@ use crate::metric::{self, Datum};
 pub(super) struct Parcel {
     /// For what it was made.
     pub(super) errand: Errand,
-    /// The rounds, and which parts of each.
-    pub(super) rounds: Vec<(Seq, Parts)>,
+    rounds: Vec<Round>,
     /// Whether its datums are late.
     pub(super) timing: Timing,
     pieces: VecDeque<Vec<Datum>>,
     stage: Stage,
+}
+
+/// A round in a parcel.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Round {
+    /// Its name.
+    pub(super) seq: Seq,
+    /// Which parts of it.
+    pub(super) parts: Parts,
+    /// Its tick: its datums are known by it.
+    pub(super) tick: Timestamp,
+    /// Datums of it that are not sent, since their series are not taken.
+    pub(super) left_out: Vec<Datum>,
 }
 
 /// Whether datums come when they should.
@@ -52,8 +67,47 @@ pub(super) enum Divided {
 
 impl Parcel {
     /// Everything of `datums`, in as few pieces as can be.
-    pub(super) fn new(errand: Errand, rounds: Vec<(Seq, Parts)>, datums: Vec<Datum>, timing: Timing) -> Self {
+    pub(super) fn new(errand: Errand, rounds: Vec<Round>, datums: Vec<Datum>, timing: Timing) -> Self {
         Self { errand, rounds, timing, pieces: metric::requests(datums).into(), stage: Stage::Whole }
+    }
+
+    /// And one more datum, in a request of its own: it may be refused.
+    pub(super) fn with_trial(mut self, datum: Datum) -> Self {
+        self.pieces.push_back(vec![datum]);
+        self
+    }
+
+    /// The rounds of which something is still to be answered, and which parts of each.
+    pub(super) fn rounds(&self) -> Vec<(Seq, Parts)> {
+        self.rounds.iter().map(|round| (round.seq, round.parts)).collect()
+    }
+
+    /// The rounds of which nothing is left: they are no longer in it.
+    pub(super) fn answered(&mut self) -> Vec<Round> {
+        let pieces = &self.pieces;
+        let waits = |round: &Round| pieces.iter().flatten().any(|datum| datum.at == round.tick);
+        let (left, answered) = std::mem::take(&mut self.rounds).into_iter().partition(waits);
+        self.rounds = left;
+        answered
+    }
+
+    /// Takes out what is of no use to send.
+    pub(super) fn leave_out(&mut self, useless: impl Fn(&Datum) -> bool) {
+        for datum in self.pieces.iter_mut().flat_map(|piece| piece.extract_if(.., |datum| useless(datum))) {
+            if let Some(round) = self.rounds.iter_mut().find(|round| round.tick == datum.at) {
+                round.left_out.push(datum);
+            }
+        }
+        self.pieces.retain(|piece| !piece.is_empty());
+    }
+
+    /// What is left of another parcel that was begun comes after what is left of this one.
+    pub(super) fn absorb(&mut self, other: Self) {
+        self.rounds.extend(other.rounds);
+        self.pieces.extend(other.pieces);
+        if other.timing == Timing::Late {
+            self.timing = Timing::Late;
+        }
     }
 
     /// The next request; `None`: all are answered.
@@ -108,7 +162,7 @@ impl Parcel {
 
 #[cfg(test)]
 mod tests {
-    use super::{Divided, Errand, Parcel, Timing};
+    use super::{Divided, Errand, Parcel, Round, Seq, Timing};
     use crate::{
         metric::{Datum, Finite, Name, Unit},
         model::units::Timestamp,
@@ -164,6 +218,31 @@ mod tests {
         check(1000, &[0, 500, 501], 55);
         check(5, &[0, 1, 2, 3, 4], 9);
         check(2300, &[2299], 23);
+    }
+
+    #[test]
+    fn rounds_are_answered_one_by_one_and_a_second_parcel_follows_the_first() {
+        let at = |millis| Timestamp::from_unix_millis(millis).expect("a moment");
+        let round =
+            |seq, tick| Round { seq, parts: crate::deliver::spool::Parts::ALL, tick: at(tick), left_out: Vec::new() };
+        let of = |number, tick| Datum { at: at(tick), ..datum(number) };
+        let datums = vec![of(1, 1), of(2, 1), of(3, 2), of(4, 2)];
+        let mut parcel = Parcel::new(Errand::Flush, vec![round(Seq(1), 1), round(Seq(2), 2)], datums, Timing::Due);
+        assert_eq!(parcel.divide(), Some(Divided::Halves));
+        assert!(parcel.answered().is_empty());
+        parcel.delivered();
+        assert_eq!(parcel.answered(), [round(Seq(1), 1)]);
+        let late = vec![of(3, 3), of(5, 3)];
+        parcel.absorb(Parcel::new(Errand::Flush, vec![round(Seq(3), 3)], late, Timing::Late).with_trial(of(6, 3)));
+        assert_eq!((parcel.left(), parcel.timing), (5, Timing::Late));
+        parcel.leave_out(|datum| datum.values == vec![(Finite::from(3), 1)]);
+        assert_eq!(parcel.left(), 3);
+        parcel.delivered();
+        let left_out = vec![of(3, 2)];
+        assert_eq!(parcel.answered(), [Round { left_out, ..round(Seq(2), 2) }]);
+        assert_eq!(parcel.next(), Some([of(5, 3)].as_slice()));
+        parcel.delivered();
+        assert_eq!((parcel.next(), parcel.rounds().len()), (Some([of(6, 3)].as_slice()), 1), "the trial goes alone");
     }
 
     #[test]

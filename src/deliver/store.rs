@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     fmt,
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -32,11 +33,20 @@ pub(super) struct Store {
 }
 
 struct Shelf {
-    /// Locked by the disk's thread alone, but for the moment of its making.
+    place: Place,
+    /// `None` until the disk first takes any work. Locked by the disk's thread alone, but for the moment of its making.
     spool: Mutex<Option<Spool>>,
     summary: Mutex<Summary>,
+    /// Rounds of the request that is on its way.
+    under_way: Mutex<Vec<(Seq, Parts)>>,
     /// Something new waits.
     news: Notify,
+}
+
+/// Where the spool is, and how large it may be.
+struct Place {
+    folder: Option<PathBuf>,
+    size: u64,
 }
 
 /// What the spool said last.
@@ -80,19 +90,16 @@ pub(super) struct Fresh(pub(super) Timestamp);
 impl Store {
     /// Opens the spool, in the background.
     pub(super) fn open(settings: &Settings, disk: Disk, clock: Clock) -> Self {
-        let empty = Shelf { spool: Mutex::new(None), summary: Mutex::default(), news: Notify::new() };
-        let store = Self { disk, clock, shelf: Arc::new(empty) };
-        let (folder, size, shared) = (settings.spool.clone(), settings.spool_max_size, Arc::clone(&store.shelf));
-        let now = store.clock.timestamp();
-        let opening = move || {
-            let spool = Spool::open(folder.as_deref(), size, now);
-            shared.summarise(&spool);
-            *lock(&shared.spool) = Some(spool);
-            shared.news.notify_one();
+        let shelf = Shelf {
+            place: Place { folder: settings.spool.clone(), size: settings.spool_max_size },
+            spool: Mutex::new(None),
+            summary: Mutex::default(),
+            under_way: Mutex::default(),
+            news: Notify::new(),
         };
-        if store.disk.run(opening).is_err() {
-            tracing::warn!("the disk is stalled: the spool cannot be opened");
-        }
+        let store = Self { disk, clock, shelf: Arc::new(shelf) };
+        // Where the disk is stalled, whatever comes next opens it.
+        store.put_down();
         store
     }
 
@@ -125,7 +132,7 @@ impl Store {
         let (shared, now) = (Arc::clone(&self.shelf), self.clock.timestamp());
         let _ = self.disk.run(move || {
             let mut spool = lock(&shared.spool);
-            let Some(spool) = spool.as_mut() else { return };
+            let spool = shared.opened(&mut spool, now);
             while let Some(entry) = shared.first_queued() {
                 spool.append(&entry.sample, entry.owed, entry.weight, now);
                 shared.summarise_taken(spool);
@@ -198,6 +205,25 @@ impl Store {
         self.ask(move |spool| spool.doubt(&rounds)).await
     }
 
+    /// These are on their way: empty as soon as the spool is told what became of them.
+    pub(super) fn under_way(&self, rounds: Vec<(Seq, Parts)>) {
+        *lock(&self.shelf.under_way) = rounds;
+    }
+
+    /// Nobody waits any more for the answer to what is on its way. Never waits.
+    pub(super) fn abandon(&self) {
+        let rounds = std::mem::take(&mut *lock(&self.shelf.under_way));
+        if rounds.is_empty() {
+            return;
+        }
+        let shared = Arc::clone(&self.shelf);
+        let _ = self.disk.run(move || {
+            if let Some(spool) = lock(&shared.spool).as_mut() {
+                spool.doubt(&rounds);
+            }
+        });
+    }
+
     fn put_down_queued(&self) {
         if !lock(&self.shelf.summary).queue.is_empty() {
             self.put_down();
@@ -205,15 +231,15 @@ impl Store {
     }
 
     async fn ask<T: Send + 'static>(&self, work: impl FnOnce(&mut Spool) -> T + Send + 'static) -> Option<T> {
-        let shared = Arc::clone(&self.shelf);
+        let (shared, now) = (Arc::clone(&self.shelf), self.clock.timestamp());
         let answer = self.disk.run(move || {
             let mut spool = lock(&shared.spool);
-            let spool = spool.as_mut()?;
+            let spool = shared.opened(&mut spool, now);
             let answer = work(spool);
             shared.summarise(spool);
-            Some(answer)
+            answer
         });
-        answer.ok()?.await.ok()?
+        answer.ok()?.await.ok()
     }
 }
 
@@ -230,6 +256,15 @@ impl Entry {
 }
 
 impl Shelf {
+    fn opened<'a>(&self, spool: &'a mut Option<Spool>, now: Timestamp) -> &'a mut Spool {
+        spool.get_or_insert_with(|| {
+            let Place { folder, size } = &self.place;
+            let spool = Spool::open(folder.as_deref(), *size, now);
+            self.summarise(&spool);
+            spool
+        })
+    }
+
     fn tell_losses(&self, spool: &mut Spool) {
         let mut summary = lock(&self.summary);
         let untold = std::mem::take(&mut summary.untold);

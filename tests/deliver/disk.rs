@@ -123,6 +123,22 @@ async fn a_stop_does_not_wait_for_a_stalled_disk() {
 }
 
 #[tokio::test]
+async fn a_spool_that_a_stalled_disk_could_not_open_is_opened_later() {
+    let fake = Fake::start().await;
+    let (folder, settings) = spooled(&fake);
+    let disk = Disk::start().expect("a thread");
+    let release = hang(&disk);
+    while disk.run(|| ()).is_ok() {}
+    let delivery = on(&disk, settings);
+    delivery.submit(sample(Duration::ZERO, Condition::Healthy));
+    assert!(!folder.path().join("spool").exists());
+    release.send(()).expect("the thread waits");
+    all_delivered(&delivery, &fake, 1, 1).await;
+    assert!(folder.path().join("spool").is_dir());
+    assert!(delivery.shipping().problems.is_empty());
+}
+
+#[tokio::test]
 async fn a_spool_that_cannot_be_written_is_said_and_nothing_is_lost() {
     let fake = Fake::start().await;
     let (folder, mut settings) = spooled(&fake);

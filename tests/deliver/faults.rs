@@ -138,6 +138,32 @@ async fn poison_is_dropped_alone() {
 }
 
 #[tokio::test]
+async fn poison_is_not_looked_for_anew_in_every_flush() {
+    let fake = Fake::start().await;
+    fake.always(Mode::Poison("logs"));
+    let delivery = beside(&fake);
+    let decided = |rounds: u64| {
+        let totals = delivery.totals();
+        totals.produced.rounds == rounds && totals.waiting.rounds == 0
+    };
+    delivery.submit(sample(Duration::ZERO, Condition::Healthy));
+    until("it is decided", || decided(1)).await;
+    let (first, asked) = (delivery.totals().lost.datums, fake.requests().len());
+    assert!(first > 0 && asked > 10, "{first} datums, {asked} requests");
+    for rounds in 2..=4 {
+        delivery.submit(sample(Duration::ZERO, Condition::Healthy));
+        until("it is decided, too", || decided(rounds)).await;
+        balance(&delivery);
+        assert_eq!(delivery.totals().lost.datums, first * rounds);
+    }
+    let requests = fake.requests();
+    assert_eq!(requests.len(), asked + 3, "one for each round");
+    assert!(requests[asked..].iter().flat_map(|request| &request.datums).all(|(_, names, _)| !names.contains("logs")));
+    assert!(fake.stored().values().all(|times| *times == 1));
+    assert_eq!(u64::from(delivery.counters().lost), first * 4);
+}
+
+#[tokio::test]
 async fn a_lost_reply_amid_halves_repeats_no_other_half() {
     let fake = Fake::start().await;
     fake.next([Mode::Poison("ssm"), Mode::Poison("ssm"), Mode::LostReply]);

@@ -220,6 +220,102 @@ async fn a_restart_goes_on_where_it_was() {
 }
 
 #[tokio::test]
+async fn a_stop_amid_several_requests_repeats_none_more_than_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let fake = Fake::start().await;
+    let mut settings = settings(&format!("http://{}", fake.address));
+    settings.spool = Some(folder.path().join("spool"));
+    // Of the requests of one large round the first is answered, the second never.
+    fake.next([Mode::Ok]);
+    fake.always_then(Mode::Hang);
+    let delivery = start(settings.clone());
+    let mut large = sample(NOW, Condition::Healthy);
+    let like = large.targets[0].clone();
+    let target = |number| vpce_probe::model::sample::TargetSample { name: format!("target-{number}"), ..like.clone() };
+    large.targets = (0..400).map(target).collect();
+    let whole = datums(&large, &settings);
+    delivery.submit(large);
+    until("the second request", || fake.requests().len() == 2).await;
+    let first = fake.stored().len();
+    assert!(first > 0 && (first as u64) < whole, "{first} of {whole}");
+    let left = delivery.stop(Instant::now() + Duration::from_millis(200)).await;
+    assert_eq!(left, 1);
+    fake.always(Mode::Ok);
+    let delivery = start(settings);
+    // It is in doubt: it waits for an answer, which the next round has.
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    assert_eq!(fake.requests().len(), 2);
+    delivery.submit(sample(NOW, Condition::Healthy));
+    all_delivered(&delivery, &fake, 2, 2).await;
+    assert_eq!(fake.stored().values().filter(|times| **times == 2).count(), first);
+}
+
+#[tokio::test]
+async fn a_delivery_that_is_dropped_in_mid_request_leaves_doubt() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let fake = Fake::start().await;
+    let mut settings = settings(&format!("http://{}", fake.address));
+    settings.spool = Some(folder.path().join("spool"));
+    fake.always(Mode::Hang);
+    let disk = vpce_probe::disk::Disk::start().expect("a thread");
+    let again = || {
+        vpce_probe::deliver::Delivery::start(
+            settings.clone(),
+            dialer(true, None),
+            disk.clone(),
+            surroundings(Vec::new()),
+        )
+    };
+    let delivery = again();
+    delivery.submit(sample(NOW, Condition::Sick));
+    until("it is on its way", || fake.requests().len() == 1).await;
+    let sent = fake.requests()[0].datums.clone();
+    let begun = Instant::now();
+    drop(delivery);
+    assert!(begun.elapsed() < Duration::from_millis(100), "nothing waits: {:?}", begun.elapsed());
+    // Switched on again at once: nothing of that request goes before another one was answered.
+    let delivery = again();
+    delivery.submit(sample(NOW, Condition::Sick));
+    until("another request", || fake.requests().len() >= 2).await;
+    let repeated = |request: &fake::Request| request.datums.iter().any(|datum| sent.contains(datum));
+    assert!(!fake.requests().iter().skip(1).any(repeated));
+    fake.always(Mode::Ok);
+    delivery.submit(sample(NOW, Condition::Sick));
+    until("all is delivered", || {
+        let totals = delivery.totals();
+        totals.waiting.rounds == 0 && totals.delivered.rounds == 3
+    })
+    .await;
+    balance(&delivery);
+    assert!(fake.sent().values().all(|times| *times <= 2));
+}
+
+#[tokio::test]
+async fn a_region_that_stays_unknown_is_said() {
+    let fake = Fake::start().await;
+    let settings = settings(&format!("http://{}", fake.address));
+    let mut around = surroundings(Vec::new());
+    around.region = None;
+    let disk = vpce_probe::disk::Disk::start().expect("a thread");
+    let delivery = vpce_probe::deliver::Delivery::start(settings, dialer(true, None), disk, around);
+    for age in [900, 600] {
+        delivery.submit(sample(Duration::from_millis(age), Condition::Healthy));
+        assert_eq!((delivery.shipping().state.as_str(), delivery.shipping().problems.len()), ("waiting", 0));
+    }
+    delivery.submit(sample(NOW, Condition::Healthy));
+    let shipping = delivery.shipping();
+    let [(cause, sentence)] = bed::problems(&shipping).try_into().expect("one problem");
+    assert_eq!((cause, shipping.state.as_str(), shipping.next_attempt), ("publish-unreachable", "failing", None));
+    assert!(
+        sentence.contains("the region is not known") && sentence.contains("set region in the config"),
+        "{sentence}"
+    );
+    delivery.surroundings(surroundings(Vec::new()));
+    until("that is over", || delivery.shipping().problems.is_empty()).await;
+    all_delivered(&delivery, &fake, 3, 1).await;
+}
+
+#[tokio::test]
 async fn once_says_what_it_delivered_or_why_not() {
     let fake = Fake::start().await;
     let settings = settings(&format!("http://{}", fake.address));

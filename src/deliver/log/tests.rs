@@ -11,7 +11,7 @@ use tracing_subscriber::{Layer, layer::Context, prelude::*};
 
 use super::{Cause, Log, Summary, Trouble};
 use crate::{
-    deliver::spool::Tally,
+    deliver::{board::Board, spool::Tally},
     metric::{Datum, Finite, Name, Unit},
     model::{event::Event, units::Timestamp},
 };
@@ -173,6 +173,43 @@ async fn losses_are_told_by_reason_and_by_the_hour() {
     let lost: Vec<&str> = told.iter().map(|record| record["vpce_lost"].as_str()).collect();
     assert_eq!(lost, ["590", "2", "4"]);
     assert!(told[1]["message"].contains("two weeks") && told[2]["message"].contains("stalled"), "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_region_that_stays_unknown_is_told_once() {
+    let kept = Kept::default();
+    let _guard = set_default(tracing_subscriber::registry().with(kept.clone()));
+    let mut board = Board::default();
+    for _ in 0..100 {
+        board.without_region(Timestamp::now(), &Summary::default());
+        minutes(1).await;
+    }
+    let told = kept.one(Event::ShippingTrouble);
+    assert_eq!(told["vpce_cause"], "publish-unreachable");
+    assert!(told["vpce_error"].contains("the region is not known"), "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_left_out_of_a_refused_series_is_counted_by_its_next_record() {
+    let kept = Kept::default();
+    let _guard = set_default(tracing_subscriber::registry().with(kept.clone()));
+    let mut log = Log::new(None);
+    let datum = Datum {
+        metric: Name::Healthy,
+        dimensions: Vec::new(),
+        at: Timestamp::from_unix_millis(0).expect("a moment"),
+        values: Vec::new(),
+        unit: Unit::None,
+    };
+    log.rejected(&datum, &trouble(Cause::PublishFailing));
+    assert_eq!(kept.one(Event::DatumRejected)["vpce_lost"], "1");
+    for _ in 0..60 {
+        minutes(1).await;
+        log.left_out(&datum);
+    }
+    assert!(kept.take().is_empty());
+    log.rejected(&datum, &trouble(Cause::PublishFailing));
+    assert_eq!(kept.one(Event::DatumRejected)["vpce_lost"], "61");
 }
 
 #[tokio::test(start_paused = true)]
