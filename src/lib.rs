@@ -11,6 +11,7 @@
 //! The modules stand in layer order: each names only what stands above it (`tests/layers.rs` keeps that).
 
 pub mod model;
+pub mod tell;
 
 pub mod catalog;
 

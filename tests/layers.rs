@@ -11,6 +11,7 @@ use std::{
 /// Each module with the modules that it may name. A module that is missing here fails the test.
 const ARROWS: &[(&str, &[&str])] = &[
     ("model", &[]),
+    ("tell", &["model"]),
     ("catalog", &["model"]),
     ("classify", &["model", "catalog"]),
     ("judge", &["model", "catalog", "classify"]),
@@ -25,8 +26,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("probe", &["model", "catalog", "classify", "sys"]),
     ("schedule", &["model"]),
     ("alarms", &["model", "catalog", "metric"]),
-    ("deliver", &["model", "disk", "metric", "schedule", "sys", "probe"]),
-    ("sink", &["model", "render", "disk", "sys"]),
+    ("deliver", &["model", "tell", "disk", "metric", "schedule", "sys", "probe"]),
+    ("sink", &["model", "tell", "render", "disk", "sys"]),
     ("round", &["model", "catalog", "config", "host", "plan", "probe", "judge"]),
     (
         "daemon",

@@ -6,7 +6,10 @@ use std::{path::PathBuf, time::Duration};
 use ipnet::IpNet;
 
 use crate::model::{plan::Family, target::Expect};
-pub use crate::{metric::Detail, model::plan::MtuMode};
+pub use crate::{
+    metric::Detail,
+    model::plan::{Credentials, MtuMode},
+};
 
 mod check;
 mod diagnostic;
@@ -167,17 +170,6 @@ pub struct Target {
     pub allowed_cidrs: Vec<IpNet>,
     /// `Some(false)` takes a default target out.
     pub enabled: Option<bool>,
-}
-
-/// Where credentials come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-#[expect(missing_docs, reason = "the words are the contract's")]
-pub enum Credentials {
-    #[default]
-    Auto,
-    Imds,
-    Environment,
-    Ecs,
 }
 
 /// `[cloudwatch]`.

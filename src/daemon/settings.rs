@@ -2,11 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{
-    config::{self, Config},
-    deliver::{Credentials, Settings},
-    plan,
-};
+use crate::{config::Config, deliver::Settings, plan};
 
 /// How metrics are delivered from the host called `host`.
 #[must_use]
@@ -17,12 +13,7 @@ pub fn delivery_settings(config: &Config, environment: &BTreeMap<String, String>
         endpoint_url: cloudwatch.endpoint_url.clone(),
         fips: cloudwatch.fips,
         dual_stack: cloudwatch.dual_stack,
-        credentials: match cloudwatch.credentials {
-            config::Credentials::Auto => Credentials::Auto,
-            config::Credentials::Imds => Credentials::Imds,
-            config::Credentials::Environment => Credentials::Environment,
-            config::Credentials::Ecs => Credentials::Ecs,
-        },
+        credentials: cloudwatch.credentials,
         environment: environment.clone(),
         spool: Some(config.state_dir(environment).join("spool")),
         spool_max_size: cloudwatch.spool_max_size,

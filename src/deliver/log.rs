@@ -15,6 +15,7 @@ use crate::{
         cause::Cause,
         event::{Entry, Event, Field, Level},
     },
+    tell::say,
 };
 
 /// What was told so far.
@@ -90,7 +91,7 @@ impl Log {
             .with(Field::Spooled, waiting)
             .with(Field::Error, &trouble.summary)
             .with(Field::Advice, advice(cause));
-        tell(&match trouble.address {
+        say(&match trouble.address {
             Some(address) => entry.with(Field::Address, address),
             None => entry,
         });
@@ -107,7 +108,7 @@ impl Log {
         };
         let entry =
             Entry::new(Event::ShippingRecovered, format!("metrics reach CloudWatch again after {lasted} s; {rest}"));
-        tell(&entry.with(Field::Previous, cause).with(Field::LastedS, lasted).with(Field::Spooled, waiting));
+        say(&entry.with(Field::Previous, cause).with(Field::LastedS, lasted).with(Field::Spooled, waiting));
     }
 
     /// All that waited in an outage is delivered, or lost.
@@ -120,7 +121,7 @@ impl Log {
             .with(Field::Lost, lost);
         // Trouble that was not told needs no end either.
         let was_told = self.causes.iter().any(|(_, at)| *at >= since);
-        tell(&if was_told { entry } else { entry.at(Level::Debug) });
+        say(&if was_told { entry } else { entry.at(Level::Debug) });
     }
 
     /// CloudWatch does not take a datum. That is told once an hour of a series, and of some series only.
@@ -146,11 +147,9 @@ impl Log {
             self.rejected.push(Rejected { series: series.clone(), at: now, silent: 0 });
         }
         let message = format!("a datum is dropped: {series} of {}: {}", datum.at, trouble.summary);
-        tell(
-            &Entry::new(Event::DatumRejected, message)
-                .with(Field::Lost, lost)
-                .with(Field::Error, format!("{series}: {}", trouble.summary)),
-        );
+        say(&Entry::new(Event::DatumRejected, message)
+            .with(Field::Lost, lost)
+            .with(Field::Error, format!("{series}: {}", trouble.summary)));
     }
 
     /// A datum of a series that was refused is not sent: the next record of the series counts it.
@@ -174,14 +173,14 @@ impl Log {
                 );
                 let entry = self.about(Event::SpoolDegraded, message).with(Field::Cause, cause);
                 let entry = entry.with(Field::Error, reason).with(Field::Spooled, summary.waiting.rounds);
-                tell(&entry.with(Field::Advice, advice(cause)));
+                say(&entry.with(Field::Advice, advice(cause)));
             }
             (None, Some(since)) => {
                 self.degraded = None;
                 let lasted = now.duration_since(since).as_secs();
                 let message =
                     format!("the spool is on the disk again after {lasted} s, with all that was kept in memory");
-                tell(&self.about(Event::SpoolRecovered, message).with(Field::LastedS, lasted));
+                say(&self.about(Event::SpoolRecovered, message).with(Field::LastedS, lasted));
             }
             (Some(_), Some(_)) | (None, None) => {}
         }
@@ -222,7 +221,7 @@ impl Log {
             .about(Event::SpoolLost, message)
             .with(Field::Lost, datums)
             .with(Field::Spooled, summary.waiting.rounds);
-        tell(&match why {
+        say(&match why {
             Reason::Spool(Loss::Evicted) => {
                 entry.with(Field::Cause, Cause::SpoolFull).with(Field::Advice, advice(Cause::SpoolFull))
             }
@@ -252,38 +251,6 @@ fn advice(cause: Cause) -> String {
     let mut steps: Vec<String> = cause.text().mend.iter().map(|step| (*step).to_owned()).collect();
     steps.push(format!("vpce-probe explain {cause}"));
     steps.join("\n")
-}
-
-/// Writes the entry to the log; the layer at the other end never waits.
-fn tell(entry: &Entry) {
-    macro_rules! at {
-        ($level:ident) => {
-            tracing::event!(
-                tracing::Level::$level,
-                message_id = entry.event().id(),
-                vpce_event = entry.event().as_str(),
-                vpce_cause = entry.value(Field::Cause),
-                vpce_severity = entry.value(Field::Severity),
-                vpce_address = entry.value(Field::Address),
-                vpce_previous = entry.value(Field::Previous),
-                vpce_lasted_s = entry.value(Field::LastedS),
-                vpce_count = entry.value(Field::Count),
-                vpce_spooled = entry.value(Field::Spooled),
-                vpce_lost = entry.value(Field::Lost),
-                vpce_file = entry.value(Field::File),
-                vpce_error = entry.value(Field::Error),
-                vpce_advice = entry.value(Field::Advice),
-                "{}",
-                entry.message()
-            )
-        };
-    }
-    match entry.level() {
-        Level::Error => at!(ERROR),
-        Level::Warning => at!(WARN),
-        Level::Info => at!(INFO),
-        Level::Debug => at!(DEBUG),
-    }
 }
 
 /// A cause is not told again before then, where deliveries fail and work by turns.

@@ -21,25 +21,11 @@ pub use self::{
     board::Totals,
     delivery::{Delivery, Receipt, publish_once},
 };
-pub use crate::probe::Way;
 use crate::{
     metric,
     model::plan::{DnsPlan, Family},
 };
-
-/// Where credentials come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Credentials {
-    /// The environment, ECS, then IMDS: the first that has some.
-    #[default]
-    Auto,
-    /// The instance's role.
-    Imds,
-    /// `AWS_ACCESS_KEY_ID` and its siblings.
-    Environment,
-    /// The container's endpoint.
-    Ecs,
-}
+pub use crate::{model::plan::Credentials, probe::Way};
 
 /// What of the config decides how datums are delivered.
 #[derive(Clone, Debug, PartialEq)]

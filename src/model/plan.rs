@@ -72,6 +72,20 @@ pub enum MtuMode {
     Off,
 }
 
+/// Where credentials for CloudWatch come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Credentials {
+    /// The environment, ECS, then IMDS: the first that has some.
+    #[default]
+    Auto,
+    /// The instance's role.
+    Imds,
+    /// `AWS_ACCESS_KEY_ID` and its siblings.
+    Environment,
+    /// The container's endpoint.
+    Ecs,
+}
+
 /// How the path MTU is probed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MtuPlan {

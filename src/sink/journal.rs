@@ -14,8 +14,9 @@ use tokio::time::Instant;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
 
+pub use crate::tell::say;
+
 use self::{gather::Gather, queue::Queue, writer::Writer};
-use crate::model::event::{Entry, Field, Level};
 
 /// The way to the log's thread, and its counts.
 #[derive(Debug)]
@@ -79,46 +80,6 @@ impl Logging {
     #[must_use]
     pub fn finish(&self, by: Instant) -> u64 {
         self.queue.finish(by)
-    }
-}
-
-/// Writes the entry to the log. Never waits.
-pub fn say(entry: &Entry) {
-    macro_rules! at {
-        ($level:ident) => {
-            tracing::event!(
-                tracing::Level::$level,
-                message_id = entry.event().id(),
-                vpce_event = entry.event().as_str(),
-                vpce_round = entry.value(Field::Round),
-                vpce_target = entry.value(Field::Target),
-                vpce_host = entry.value(Field::Host),
-                vpce_address = entry.value(Field::Address),
-                vpce_stage = entry.value(Field::Stage),
-                vpce_cause = entry.value(Field::Cause),
-                vpce_severity = entry.value(Field::Severity),
-                vpce_verdict = entry.value(Field::Verdict),
-                vpce_previous = entry.value(Field::Previous),
-                vpce_elapsed_ms = entry.value(Field::ElapsedMs),
-                vpce_advice = entry.value(Field::Advice),
-                vpce_lost = entry.value(Field::Lost),
-                vpce_lasted_s = entry.value(Field::LastedS),
-                vpce_count = entry.value(Field::Count),
-                vpce_spooled = entry.value(Field::Spooled),
-                vpce_clock_error_s = entry.value(Field::ClockErrorS),
-                vpce_file = entry.value(Field::File),
-                vpce_error = entry.value(Field::Error),
-                vpce_version = entry.value(Field::Version),
-                "{}",
-                entry.message()
-            )
-        };
-    }
-    match entry.level() {
-        Level::Error => at!(ERROR),
-        Level::Warning => at!(WARN),
-        Level::Info => at!(INFO),
-        Level::Debug => at!(DEBUG),
     }
 }
 
