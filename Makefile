@@ -4,7 +4,7 @@ CARGO ?= cargo
 BIN   := target/debug/vpce-probe
 JOBS  ?= $(shell nproc)
 
-.PHONY: help demo test lab lint deny release bench soak fuzz setup root clean
+.PHONY: help demo test lab lint deny release bench numbers soak fuzz setup root clean
 
 help:
 	@printf '%s\n' \
@@ -14,7 +14,8 @@ help:
 	  'make deny     crates, licences, sources (cargo-deny)' \
 	  'make release  the small binary in target/release, and its size checked' \
 	  'make lab      every scenario of the lab against the debug binary' \
-	  'make bench    once against curl+dig, the path MTU measured and not, the daemon against its handshakes; fails beyond the bounds' \
+	  'make bench    once against curl+dig, and with the path MTU measured against without; fails where that costs too much' \
+	  'make numbers  the daemon against its handshakes alone: CPU, memory, wake-ups, ticks, bytes; wants a quiet machine' \
 	  'make fuzz     each fuzz target for FUZZ_SECONDS (60)' \
 	  'make soak     the long repeat counts, kept in docs/soak.log; then the daemon without CloudWatch for ten minutes, killed 200 times, …'
 
@@ -53,8 +54,11 @@ release:
 	@size=$$(stat -c %s target/release/vpce-probe); echo "target/release/vpce-probe: $$size bytes"; [ "$$size" -lt $(MOST_BYTES) ]
 
 bench: setup release
-	$(CARGO) build --locked --release --example handshakes
 	tests/lab/lab bench --bin target/release/vpce-probe
+
+# Minutes long, and of CPU time: for a machine that does nothing else.
+numbers: setup release
+	$(CARGO) build --locked --release --example handshakes
 	tests/cloud/cloud numbers --bin target/release/vpce-probe
 
 FUZZ_SECONDS ?= 60
