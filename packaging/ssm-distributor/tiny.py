@@ -1,7 +1,10 @@
-"""Tiny packages for tests: the paths and the scripts' view of a real one, with a shell script for the program."""
+"""Tiny packages for tests: the paths and the scripts' view of a real one, with a shell script for the program.
+
+By itself it puts both kinds for both architectures into a folder: tiny.py FOLDER"""
 
 import pathlib
 import subprocess
+import sys
 
 # It answers what the Distributor's scripts ask. A config with the word REFUSED is a bad one, and a host with
 # /etc/vpce-probe/silent has no round.
@@ -93,3 +96,8 @@ def _run(*words):
     made = subprocess.run(words, capture_output=True, text=True, check=False)
     if made.returncode != 0:
         raise RuntimeError(f"{' '.join(words)}\n{made.stdout}{made.stderr}")
+
+
+if __name__ == "__main__":
+    for debian, red_hat in (("amd64", "x86_64"), ("arm64", "aarch64")):
+        print(deb(pathlib.Path(sys.argv[1]), architecture=debian), rpm(pathlib.Path(sys.argv[1]), architecture=red_hat))
