@@ -69,9 +69,12 @@ fn check(dist: &Path) -> Command {
 
 /// The bytes of every file that `pack` made, by its name.
 fn packed(dist: &Path) -> BTreeMap<String, Vec<u8>> {
-    let entries = fs::read_dir(dist.join("distributor")).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let entries =
+        fs::read_dir(dist.join("distributor")).expect("a folder").map(|entry| entry.expect("an entry").path());
     let files = entries.filter(|path| path.is_file());
-    files.map(|path| (path.file_name().expect("a name").to_string_lossy().into_owned(), fs::read(path).expect("a file"))).collect()
+    files
+        .map(|path| (path.file_name().expect("a name").to_string_lossy().into_owned(), fs::read(path).expect("a file")))
+        .collect()
 }
 
 #[test]
@@ -86,7 +89,11 @@ fn packing_twice_gives_the_same_bytes() {
     succeed(&mut pack(dist.path()));
     let first = packed(dist.path());
     assert_eq!(first.len(), 5, "{:?}", first.keys());
-    for file in fs::read_dir(dist.path()).expect("a folder").map(|entry| entry.expect("an entry").path()).filter(|path| path.is_file()) {
+    for file in fs::read_dir(dist.path())
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.is_file())
+    {
         // Another day: the time of a file is not in its zip.
         succeed(program("touch").args(["--date", "2031-05-06"]).arg(file));
     }
@@ -126,9 +133,8 @@ fn shellcheck_finds_nothing() {
     let scripts = fs::read_dir(source("")).expect("a folder").map(|entry| entry.expect("an entry").path());
     let scripts: Vec<PathBuf> = scripts.filter(|path| path.extension().is_some_and(|end| end == "sh")).collect();
     assert_eq!(scripts.len(), 5);
-    let said = succeed(
-        program("shellcheck").args(["--shell", "sh", "--external-sources"]).current_dir(root()).args(&scripts),
-    );
+    let said =
+        succeed(program("shellcheck").args(["--shell", "sh", "--external-sources"]).current_dir(root()).args(&scripts));
     assert_eq!(said, "");
 }
 
@@ -155,7 +161,10 @@ fn the_package_is_published_and_rolled_out_in_moto() {
             .arg(dist.path().join("distributor"))
             .arg(root().join("packaging/cloudwatch/default-alarms.json")),
     );
-    assert!(said.contains("published, upgraded and rolled back; rolled out bare, and with role, two endpoints"), "{said}");
+    assert!(
+        said.contains("published, upgraded and rolled back; rolled out bare, and with role, two endpoints"),
+        "{said}"
+    );
 }
 
 /// What a person looks up at night: each code, each platform, each parameter.
@@ -163,7 +172,8 @@ fn the_package_is_published_and_rolled_out_in_moto() {
 fn the_guide_names_every_code_platform_and_parameter() {
     let guide = fs::read_to_string(root().join("docs/distributor.md")).expect("docs/distributor.md");
     let codes = fs::read_to_string(source("common.sh")).expect("common.sh");
-    let codes: Vec<&str> = codes.lines().filter_map(|line| line.strip_prefix("EX_")?.split_once('=')).map(|(_, rest)| rest).collect();
+    let codes: Vec<&str> =
+        codes.lines().filter_map(|line| line.strip_prefix("EX_")?.split_once('=')).map(|(_, rest)| rest).collect();
     assert_eq!(codes.len(), 12);
     for code in codes.iter().filter_map(|rest| rest.split_whitespace().next()) {
         assert!(guide.contains(&format!("| {code} |")), "exit code {code} is not in docs/distributor.md");
@@ -173,7 +183,8 @@ fn the_guide_names_every_code_platform_and_parameter() {
     let template = fs::read_to_string(root().join("packaging/rollout/rollout.yaml")).expect("a template");
     let (_, parameters) = template.split_once("\nParameters:\n").expect("parameters");
     let (parameters, _) = parameters.split_once("\n\nRules:").expect("rules after them");
-    let parameters = parameters.lines().filter(|line| !line.starts_with("    ")).map(|line| line.trim().trim_end_matches(':'));
+    let parameters =
+        parameters.lines().filter(|line| !line.starts_with("    ")).map(|line| line.trim().trim_end_matches(':'));
     let platforms = platforms["ours"].as_object().expect("platforms").keys().map(String::as_str);
     for word in platforms.chain(parameters) {
         assert!(guide.contains(&format!("`{word}`")), "{word} is not in docs/distributor.md");
