@@ -69,7 +69,7 @@ try_program() {
     "$tried" check --config "$judged" >"$WORK/said" 2>&1 || {
         indent <"$WORK/said" >&2
         fail "$EX_CONFIG" "error: vpce-probe $version refuses $whose; nothing was changed" \
-            'mend what is said above (docs/configuration.md has every key), and run this again'
+            'mend what is said above, and run this again'
     }
 }
 
