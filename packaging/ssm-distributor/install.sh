@@ -145,7 +145,7 @@ start() {
         timeout "$START_SECONDS" systemctl restart "$UNIT" || return 1
     fi
     [ "$(property ActiveState)" = active ] || return 1
-    say "$UNIT is ready: $(property StatusText)"
+    say "$UNIT is ready, and says: $(property StatusText)"
 }
 
 # undo CODE TEXT…: the host as it was, and then the failure.
@@ -156,19 +156,21 @@ undo() {
     if [ -z "$earlier" ]; then
         fail "$code" "$@"
     fi
-    put_back || fail "$EX_BACK" "$@" "the files of $earlier could not be put back: is the disk full (df /usr)?"
+    # By the program: after another failure the books may say something else.
+    was=$("$WORK/earlier$PROGRAM" --version 2>/dev/null) || was=$earlier
+    put_back || fail "$EX_BACK" "$@" "the files of $was could not be put back: is the disk full (df /usr)?"
     if booted; then
         systemctl daemon-reload
         systemctl reset-failed "$UNIT" 2>/dev/null || :
         if [ "$active_before" = active ]; then
             timeout "$START_SECONDS" systemctl restart "$UNIT" || fail "$EX_BACK" "$@" \
-                "the files of $earlier were put back, and do not become ready either: journalctl -u $UNIT"
+                "the files of $was were put back, and do not become ready either: journalctl -u $UNIT"
         else
             systemctl stop "$UNIT"
         fi
     fi
-    fail "$code" "$@" "the files of $earlier were put back$(now_running); $KIND's own books may say $version" \
-        "install the package of $earlier again to mend the books (the agent's rollback does it)"
+    fail "$code" "$@" "the files of $was were put back$(now_running); $KIND's own books may say $version" \
+        "install the package of $was again to mend the books (the agent's rollback does it)"
 }
 
 now_running() {
@@ -220,7 +222,7 @@ if [ "$refused" != 0 ]; then
 fi
 start || {
     systemctl status --no-pager --full --lines 20 "$UNIT" 2>&1 | indent >&2 || :
-    undo "$EX_NOT_READY" "error: $UNIT of $version did not become ready within $START_SECONDS s" \
+    undo "$EX_NOT_READY" "error: $UNIT of $version did not become ready" \
         "its last words are above; all of them: journalctl -u $UNIT"
 }
 say "vpce-probe $version is installed"

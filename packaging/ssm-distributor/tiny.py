@@ -30,7 +30,8 @@ ExecStart=/usr/bin/vpce-probe run
 WantedBy=multi-user.target
 """
 
-CONFIG = "# interval = \"60s\"\n"
+# Another one in each version: an upgrade then has to decide about a host's own.
+CONFIG = "# of {version}\n# interval = \"60s\"\n"
 
 SPEC = """\
 Name: vpce-probe
@@ -87,7 +88,7 @@ def _root(root, version, program):
     for name, text in files.items():
         path = root / name
         path.parent.mkdir(parents=True)
-        path.write_text(text if name.startswith("etc/") else text.format(version=version))
+        path.write_text(text.format(version=version))
     (root / "usr/bin/vpce-probe").chmod(0o755)
     return pathlib.Path(root)
 

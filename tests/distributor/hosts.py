@@ -168,7 +168,7 @@ def fresh_and_again(host, zips):
     """Installs, validates, installs again, and uninstalls twice."""
     folder = host.unpack(zips.v1)
     expect(host.sh(folder, "uninstall.sh"), 0, "is not installed here")
-    expect(host.sh(folder, "install.sh"), 0, "nothing is installed here; installing 0.1.0-1", "vpce-probe.service is ready", "0.1.0-1 is installed")
+    expect(host.sh(folder, "install.sh"), 0, "nothing is installed here; installing 0.1.0-1", "vpce-probe.service is ready, and says: ", "0.1.0-1 is installed")
     same((host.program(), host.running()[0], host.read("run/stand-in/enabled")), ("vpce-probe 0.1.0", "active", "enabled\n"))
     # A round that found a broken endpoint is a good one.
     expect(host.sh(folder, "validate.sh"), 0, "its last round is fresh: failed: ssm tcp-timeout")
@@ -184,6 +184,9 @@ def fresh_and_again(host, zips):
 def both_ways(host, zips):
     """A first installation by update.sh, an upgrade, a downgrade; the config that was changed here stays."""
     old, new = host.unpack(zips.v1), host.unpack(zips.v2)
+    expect(host.sh(old, "update.sh"), 0, "installing 0.1.0-1")
+    expect(host.sh(new, "update.sh"), 0, "installing 0.2.0-1")
+    same(host.read(CONFIG), tiny.CONFIG.format(version="0.2.0"))
     expect(host.sh(old, "update.sh"), 0, "installing 0.1.0-1")
     host.write(CONFIG, "interval = \"30s\"\n")
     expect(host.sh(new, "update.sh"), 0, "0.1.0-1 is installed here; installing 0.2.0-1")
@@ -226,7 +229,7 @@ def never_ready(host, zips):
     host.write(CONFIG, "interval = \"30s\"\n")
     before = host.running()
     brought = {"SSM_VPCE_PROBE_CONFIG_B64": b64("interval = \"10s\"\n")}
-    expect(host.sh(new, "update.sh", brought), 72, "did not become ready", "the files of 0.1.0-1 were put back, and it runs again")
+    expect(host.sh(new, "update.sh", brought), 72, "did not become ready", "the files of vpce-probe 0.1.0 were put back, and it runs again")
     same((host.program(), host.read(CONFIG), host.running()[0]), ("vpce-probe 0.1.0", "interval = \"30s\"\n", "active"))
     same(host.running() != before, True)
     same("tiny vpce-probe 0.1.0" in host.read("usr/lib/systemd/system/vpce-probe.service"), True)
@@ -242,7 +245,7 @@ def never_ready(host, zips):
     host.write("run/stand-in/broken", "vpce-probe 0.2.0\n")
     expect(host.sh(old, "install.sh"), 0)
     host.write("run/stand-in/ActiveState", "inactive\n")
-    expect(host.sh(new, "install.sh"), 72, "the files of 0.1.0-1 were put back;")
+    expect(host.sh(new, "install.sh"), 72, "the files of vpce-probe 0.1.0 were put back;")
     same(host.running()[0], "inactive")
 
 
@@ -353,7 +356,7 @@ def locked(host, zips):
         fcntl.lockf(lock, fcntl.LOCK_EX)
         brought = {"SSM_VPCE_PROBE_CONFIG_B64": b64("interval = \"20s\"\n")}
         expect(host.sh(new, "update.sh", brought), 75, "waiting for its lock, at most 3 s", "held its lock for 3 s; nothing was changed")
-        same((host.program(), host.read(CONFIG)), ("vpce-probe 0.1.0", tiny.CONFIG))
+        same((host.program(), host.read(CONFIG)), ("vpce-probe 0.1.0", tiny.CONFIG.format(version="0.1.0")))
         expect(host.sh(new, "uninstall.sh"), 75, "nothing was changed")
         same(host.program(), "vpce-probe 0.1.0")
         free = threading.Thread(target=lambda: (time.sleep(1), fcntl.lockf(lock, fcntl.LOCK_UN)))
@@ -369,7 +372,7 @@ def package_fails(host, zips):
     before = host.running()
     if host.kind == "deb":
         broken = host.unpack(zips.postinst_fails)
-        expect(host.sh(broken, "update.sh"), 71, "returned error exit status 3", "the files of 0.1.0-1 were put back, and it runs again")
+        expect(host.sh(broken, "update.sh"), 71, "returned error exit status 3", "the files of vpce-probe 0.1.0 were put back, and it runs again")
         same((host.program(), host.running()[0]), ("vpce-probe 0.1.0", "active"))
         expect(host.sh(old, "uninstall.sh"), 0)
         expect(host.sh(broken, "install.sh"), 71, "did not install")
@@ -418,11 +421,11 @@ def _play(place, zips, kind, shell, scene):
     try:
         scene(host, zips[kind])
     except AssertionError as problem:
-        print(f"{name}: {problem}", flush=True)
+        print(f"{name}: {problem}\n", end="", flush=True)
         return problem
     finally:
         host.close()
-    print(f"{name}: ok", flush=True)
+    print(f"{name}: ok\n", end="", flush=True)
     return None
 
 
