@@ -7,7 +7,7 @@ PRUNED = ["/proc", "/sys", "/dev", "/run", "/tmp", "/root/packages", "/var/tmp"]
 # What package managers and systemd keep about any package and any boot.
 BOOKKEEPING = [
     "/var/lib/dpkg", "/var/lib/rpm", "/var/lib/apt", "/var/cache", "/var/log", "/var/lib/systemd/catalog", "/var/lib/systemd/timers",
-    "/var/lib/systemd/random-seed", "/var/lib/systemd/timesync", "/var/lib/amazon", "/etc/ld.so.cache", "/etc/.pwd.lock",
+    "/var/lib/systemd/random-seed", "/var/lib/systemd/timesync", "/var/lib/amazon", "/root/.rpmdb", "/etc/ld.so.cache", "/etc/.pwd.lock",
 ]  # fmt: skip
 # The system user stays, as Debian's and Fedora's own packages leave theirs: files of its number may be anywhere.
 USERS = ["/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow", "/etc/subuid", "/etc/subgid"]

@@ -1,6 +1,5 @@
 """Which packages live where, all at once; and packages that are spoilt on purpose, which must be found out."""
 
-import collections
 import os
 import pathlib
 import shutil
@@ -38,7 +37,9 @@ class System(typing.NamedTuple):
 
 
 class Spoil(typing.NamedTuple):
-    """What is wrong with which package, and the step that must notice, with these words."""
+    """What is wrong with which package, and the step that must notice, with these words. `which` is first, next, or zips:
+    there `scripts` are other texts for some of their scripts.
+    """
 
     which: str
     change: object
@@ -75,7 +76,8 @@ def _script(name, text):
 
 DEB, RPM, ZIP_DEB, ZIP_RPM = ".deb", ".rpm", "zip of .deb", "zip of .rpm"
 KINDS = {DEB: "deb", RPM: "rpm", ZIP_DEB: "zip-deb", ZIP_RPM: "zip-rpm"}
-MOST_SEEN = 400
+MOST_SEEN, MOST_NOTICED = 400, 90
+TOLD = pathlib.Path(__file__).resolve().parents[3] / "docs" / "lifecycle.md"
 IDLE = "#!/bin/sh\nexit 0\n"
 _UPGRADE = [steps.install, steps.rounds, steps.upgrade]
 
@@ -109,6 +111,10 @@ ALL = {
         "Debian 12", "bookworm-rpm", RPM, [steps.install, steps.rounds, steps.remove],
         Spoil("first", _nothing, _edit("next.spec", "%preun\n", "%preun\nexit 0\n"), "remove", "processes"),
     ),
+    "spoilt-update": System(
+        "Debian 12", "bookworm", ZIP_DEB, [steps.install, steps.rounds, steps.broken_upgrade],
+        Spoil("zips", None, {"update.sh": "#!/bin/sh\ndpkg --force-confold -i ./*.deb\nexit 0\n"}, "broken upgrade", "says that all is well"),
+    ),
 }  # fmt: skip
 
 
@@ -130,19 +136,23 @@ def run(names, dist, keep):
         rows += result
         failed = [row.step for row in result if not row.ok]
         print(f"{name}: {len(result) - len(failed)} of {len(result)} ok" + (f"; failed: {', '.join(failed)}" if failed else ""), flush=True)
-    left = [f"left behind: {line}" for line in lab.remains(prefix)]
     rows.sort(key=lambda row: names.index(row.life))
-    table = _table(rows)
-    print("\n" + table)
-    (keep / "table.md").write_text(_markdown(rows))
-    for line in left:
-        print(line)
+    print("\n" + _table(rows))
+    matrix = _matrix(rows)
+    (keep / "table.md").write_text("\n".join([*matrix, "", *_details(rows)]) + "\n")
+    wrong = [f"left behind: {line}" for line in lab.remains(prefix)]
+    if set(names) == set(ALL) and "\n".join(matrix) not in TOLD.read_text():
+        wrong.append(f"{TOLD} has another table than {keep}/table.md")
     failed = [row for row in rows if not row.ok]
     if failed:
         print(f"logs: {' '.join(sorted({str(keep / row.life) for row in failed}))}")
+    else:
+        shutil.rmtree(keep / "packages")
+    for line in wrong:
+        print(line)
     print(f"{time.monotonic() - began:.0f} s")
-    print(f"{len(rows) - len(failed)} passed, {len(failed) + len(left)} failed")
-    return int(bool(failed or left))
+    print(f"{len(rows) - len(failed)} passed, {len(failed) + len(wrong)} failed")
+    return int(bool(failed or wrong))
 
 
 class Life:
@@ -169,8 +179,8 @@ def _live(name, lab_id, found, keep):
             rows.append(row._replace(seconds=time.monotonic() - began))
             if not row.ok and act is steps.install:
                 break  # nothing that follows would mean anything
-    except Exception:
-        rows.append(Row(name, system.name, system.package, step, False, _problem(), time.monotonic() - began))
+    except Exception as problem:
+        rows.append(Row(name, system.name, system.package, step, False, _told(problem), time.monotonic() - began))
         (folder / "failed-boot.txt").write_text(traceback.format_exc())
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not break the way down off
@@ -183,14 +193,14 @@ def _live(name, lab_id, found, keep):
 def _play(system, name, act, step, life, folder):
     try:
         return Row(name, system.name, system.package, step, True, act(life), 0)
-    except Exception:
-        problem = _problem()
+    except Exception as problem:
+        seen = _told(problem)
         (folder / f"failed-{act.__name__}.txt").write_text(traceback.format_exc() + "\n" + _evidence(life.machine))
     try:
         steps.restore(life)
     except Exception:
         (folder / f"failed-{act.__name__}-restore.txt").write_text(traceback.format_exc())
-    return Row(name, system.name, system.package, step, False, problem, 0)
+    return Row(name, system.name, system.package, step, False, seen, 0)
 
 
 def _judged(spoil, rows):
@@ -198,7 +208,8 @@ def _judged(spoil, rows):
     failed = [row for row in rows if not row.ok]
     told = ", ".join(f"{row.step}: {row.seen}" for row in failed) or "nobody noticed"
     ok = [row.step for row in failed] == [spoil.notices] and spoil.words in failed[0].seen
-    return rows[-1]._replace(step=f"spoilt: {spoil.notices} notices", ok=ok, seen=told, seconds=sum(row.seconds for row in rows))
+    seen = told[:MOST_NOTICED] if ok else told
+    return rows[-1]._replace(step=rows[-1].life, ok=ok, seen=f"found out by {seen}", seconds=sum(row.seconds for row in rows))
 
 
 def _packages(name, system, found, folder):
@@ -209,7 +220,7 @@ def _packages(name, system, found, folder):
     revision = repack.revision_of(inner)
     later = str(int(revision) + 1)
     wrong = {"first": (_nothing, _nothing), "next": (repack.newer, _nothing)}
-    if spoil:
+    if spoil and spoil.which in wrong:
         wrong[spoil.which] = (spoil.change, spoil.scripts)
     first = repack.remade(inner, own, revision, *wrong["first"]) if spoil and spoil.which == "first" else inner
     later_one = repack.remade(inner, own, later, *wrong["next"])
@@ -224,7 +235,8 @@ def _packages(name, system, found, folder):
     inside["torn"] = own / "torn" / later_one.name
     inside["torn"].parent.mkdir()
     inside["torn"].write_bytes(later_one.read_bytes()[: later_one.stat().st_size * 2 // 3])
-    zips = {which: repack.rezipped(found[kind], own / f"zip-{which}", package) for which, package in inside.items()}
+    texts = spoil.scripts if spoil else {}
+    zips = {which: repack.rezipped(found[kind], own / f"zip-{which}", package, texts) for which, package in inside.items()}
     return {"first": found[kind], **zips}, hashes
 
 
@@ -238,10 +250,9 @@ def _manager(system, machine, packages):
     return managers.Distributor(machine, packages, managers.Rpm, ("amazon", "2023", "rhel"))
 
 
-def _problem():
-    """The error in one line: what a table can hold. The whole stands in the logs."""
-    text = traceback.format_exc(limit=0).strip().partition("\n")[2]
-    return " ".join((text.partition(": ")[2] or text).split())[:MOST_SEEN]
+def _told(problem):
+    """An error in one line, as a table can hold it. The whole stands in the logs."""
+    return " ".join(str(problem).split())[:MOST_SEEN] or repr(problem)
 
 
 def _evidence(machine):
@@ -268,22 +279,19 @@ def _table(rows):
     return "\n".join(lines)
 
 
-def _markdown(rows):
-    """For docs/lifecycle.md: steps down, systems across, and what one of them saw."""
-    good = [row for row in rows if not ALL[row.life].spoil]
-    lives = list(dict.fromkeys(row.life for row in good))
-    cells = collections.defaultdict(dict)
-    for row in good:
-        cells[row.step][row.life] = row
+def _matrix(rows):
+    """For docs/lifecycle.md: steps down, systems across."""
+    rows = [row for row in rows if not ALL[row.life].spoil]
+    lives, steps_ = (list(dict.fromkeys(values)) for values in ([row.life for row in rows], [row.step for row in rows]))
+    ends = {(row.step, row.life): "ok" if row.ok else "FAILED" for row in rows}
     heads = [f"{ALL[life].name} {ALL[life].package}" for life in lives]
-    lines = ["| step | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
-    for step, by_life in cells.items():
-        marks = [("ok" if by_life[life].ok else "FAILED") if life in by_life else "–" for life in lives]
-        lines.append(f"| {step} | " + " | ".join(marks) + " |")
-    lines += ["", "| step | seen |", "|---|---|"]
-    lines += [f"| {step} | {next(iter(by_life.values())).seen} |" for step, by_life in cells.items()]
-    spoilt = [row for row in rows if ALL[row.life].spoil]
-    if spoilt:
-        lines += ["", "| spoilt on purpose | found out |", "|---|---|"]
-        lines += [f"| {row.life.removeprefix('spoilt-')} ({row.package}) | {row.seen} |" for row in spoilt]
-    return "\n".join(lines) + "\n"
+    lines = [f"| step | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
+    return lines + [f"| {step} | {' | '.join(ends.get((step, life), '–') for life in lives)} |" for step in steps_]
+
+
+def _details(rows):
+    """For docs/lifecycle.md: what the first system saw at each step, and what became of the spoilt packages."""
+    seen = {row.step: row.seen for row in reversed(rows) if not ALL[row.life].spoil}
+    spoilt = {row.life: row.seen for row in rows if ALL[row.life].spoil}
+    lines = ["| step | seen |", "|---|---|", *(f"| {step} | {text} |" for step, text in reversed(seen.items()))]
+    return lines + ["", "| spoilt | seen |", "|---|---|", *(f"| {life} | {text} |" for life, text in spoilt.items())]

@@ -75,8 +75,8 @@ def remade(source, folder, revision, change, scripts=lambda folder: None):
         return pathlib.Path(shutil.move(made, folder / made.name))
 
 
-def rezipped(source, folder, package):
-    """A Distributor zip like `source` around another package: names and checksums in its texts follow."""
+def rezipped(source, folder, package, texts):
+    """A Distributor zip like `source` around another package: names and checksums in its texts follow; some are others."""
     folder.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(source) as archive:
         members = {info: archive.read(info) for info in archive.infolist()}
@@ -93,7 +93,7 @@ def rezipped(source, folder, package):
             if info is not old:
                 for this, other in swaps.items():
                     content = content.replace(this, other)
-                archive.writestr(info, content)
+                archive.writestr(info, texts.get(info.filename, content))
     return path
 
 
