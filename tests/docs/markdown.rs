@@ -32,9 +32,13 @@ pub fn read(text: &str) -> Document {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let mut lines = text.lines().enumerate().map(|(at, line)| (at + 1, line)).peekable();
     let (mut blank, mut listed) = (true, false);
+    let mut open = None;
     while let Some((number, line)) = lines.next() {
         let words = line.trim_start();
         let indent = line.len() - words.len();
+        if words.is_empty() || words.starts_with(['#', '|']) || words.starts_with("```") || is_item(words) {
+            open = None;
+        }
         if let Some(language) = words.strip_prefix("```") {
             let mut block = Block { line: number + 1, language: language.trim().to_owned(), text: String::new() };
             for (_, line) in lines.by_ref() {
@@ -67,7 +71,7 @@ pub fn read(text: &str) -> Document {
         }
         blank = words.is_empty();
         listed = if blank { listed } else { is_item(words) || (listed && indent > 0) };
-        inline(number, line, &mut document);
+        open = inline(number, line, open, &mut document);
     }
     document
 }
@@ -107,16 +111,21 @@ fn without_indent(line: &str, most: usize) -> &str {
     &line[blanks..]
 }
 
-/// Links and code of one line. A link whose text goes over two lines is found by its second half.
-fn inline(number: usize, line: &str, document: &mut Document) {
-    let mut prose = String::new();
+/// Links and code of one line. `open` is code that the line before has begun; what this line leaves open comes back.
+fn inline(number: usize, line: &str, open: Option<String>, document: &mut Document) -> Option<String> {
+    let (mut prose, mut code) = (String::new(), open.map(|begun| begun + " "));
     for (at, part) in line.split('`').enumerate() {
-        if at % 2 == 0 {
-            prose.push_str(part);
-        } else {
-            document.spans.push((number, part.to_owned()));
-            prose.push('x');
+        if at > 0 {
+            code = match code.take() {
+                Some(span) => {
+                    document.spans.push((number, span));
+                    prose.push('x');
+                    None
+                }
+                None => Some(String::new()),
+            };
         }
+        code.as_mut().unwrap_or(&mut prose).push_str(part);
     }
     let mut rest = prose.as_str();
     while let Some((_, after)) = rest.split_once("](") {
@@ -124,6 +133,7 @@ fn inline(number: usize, line: &str, document: &mut Document) {
         document.links.push((number, target.to_owned()));
         rest = beyond;
     }
+    code
 }
 
 #[test]
@@ -139,11 +149,11 @@ fn anchors_are_githubs() {
 
 #[test]
 fn documents_are_taken_apart() {
-    let text = "# A\n\ntext `x y` [b](c.md#d)\n\n## A\n\n    aws s3 ls\n    more\n\n- item\n\n    its text\n\n  ```sh\n  ls\n    -l\n  ```\n";
+    let text = "# A\n\ntext `x\ny` [b](c.md#d)\n\n## A\n\n    aws s3 ls\n    more\n\n- item\n\n    its text\n\n  ```sh\n  ls\n    -l\n  ```\n";
     let document = read(text);
     assert_eq!(document.anchors.iter().collect::<Vec<_>>(), ["a", "a-1"]);
-    assert_eq!(document.links, [(3, "c.md#d".to_owned())]);
-    assert_eq!(document.spans, [(3, "x y".to_owned())]);
+    assert_eq!(document.links, [(4, "c.md#d".to_owned())]);
+    assert_eq!(document.spans, [(4, "x y".to_owned())]);
     let block = |line, language: &str, text: &str| Block { line, language: language.into(), text: text.into() };
-    assert_eq!(document.blocks, [block(7, "", "aws s3 ls\nmore\n"), block(15, "sh", "ls\n  -l\n")]);
+    assert_eq!(document.blocks, [block(8, "", "aws s3 ls\nmore\n"), block(16, "sh", "ls\n  -l\n")]);
 }
