@@ -223,12 +223,14 @@ def never_ready(host, zips):
     """The new version does not start: the earlier one is put back, with its config, and runs."""
     old, new = host.unpack(zips.v1), host.unpack(zips.v2)
     host.write("run/stand-in/broken", "vpce-probe 0.2.0\n")
-    expect(host.sh(new, "install.sh"), 72, "did not become ready", "its last words")
-    expect(host.sh(new, "uninstall.sh"), 0)
+    brought = {"SSM_VPCE_PROBE_CONFIG_B64": b64("interval = \"10s\"\n")}
+    expect(host.sh(new, "install.sh", brought), 72, "did not become ready", "its last words")
+    # Over nothing: it stays, and with its own config.
+    same((host.program(), host.read(CONFIG)), ("vpce-probe 0.2.0", "interval = \"10s\"\n"))
+    expect(host.sh(new, "uninstall.sh", {"SSM_VPCE_PROBE_PURGE": "1"}), 0)
     expect(host.sh(old, "install.sh"), 0)
     host.write(CONFIG, "interval = \"30s\"\n")
     before = host.running()
-    brought = {"SSM_VPCE_PROBE_CONFIG_B64": b64("interval = \"10s\"\n")}
     expect(host.sh(new, "update.sh", brought), 72, "did not become ready", "the files of vpce-probe 0.1.0 were put back, and it runs again")
     same((host.program(), host.read(CONFIG), host.running()[0]), ("vpce-probe 0.1.0", "interval = \"30s\"\n", "active"))
     same(host.running() != before, True)
@@ -238,6 +240,11 @@ def never_ready(host, zips):
     expect(host.sh(old, "install.sh"), 0)
     expect(host.sh(old, "validate.sh"), 0)
     same(host.read(CONFIG), "interval = \"30s\"\n")
+    # A host whose owner removed the config.
+    (host.root / CONFIG).unlink()
+    expect(host.sh(new, "update.sh", brought), 72, "did not become ready")
+    same(host.read(CONFIG), None)
+    expect(host.sh(old, "install.sh"), 0)
     # The earlier one cannot be started either.
     host.write("run/stand-in/broken", "vpce-probe 0.1.0\nvpce-probe 0.2.0\n")
     expect(host.sh(new, "update.sh"), 73, "do not become ready either")
@@ -335,7 +342,9 @@ def validation(host, zips):
     expect(host.sh(folder, "validate.sh"), 0)
     host.write("etc/vpce-probe/silent", "")
     expect(host.sh(folder, "validate.sh"), 82, "no round of vpce-probe 0.1.0-1 within 2 s")
-    (host.root / "etc/vpce-probe/silent").unlink()
+    (host.root / "etc/vpce-probe/silent").rename(host.root / "etc/vpce-probe/stale")
+    expect(host.sh(folder, "validate.sh"), 82, "no round of vpce-probe 0.1.0-1 within 2 s")
+    (host.root / "etc/vpce-probe/stale").unlink()
     host.write("run/stand-in/ActiveState", "failed\n")
     expect(host.sh(folder, "validate.sh"), 81, "vpce-probe.service is failed")
     # The association's next run: the agent sees that, and installs again.
@@ -408,8 +417,9 @@ def main():
     scenes = [scene for scene in SCENES if not options.scene or scene.__name__ in options.scene]
     zips = {kind: Zips(options.place / "zips" / kind, kind) for kind in ("deb", "rpm")}
     plays = [(kind, shell, scene) for scene in scenes for kind in zips for shell in SHELLS]
-    with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        wrong = [problem for problem in pool.map(lambda play: _play(options.place, zips, *play), plays) if problem]
+    # Processes: a thread's child would hold another thread's files for a moment, and keep its root from being unmounted.
+    with concurrent.futures.ProcessPoolExecutor(4) as pool:
+        wrong = [problem for problem in pool.map(_play, *zip(*((options.place, zips, *play) for play in plays))) if problem]
     print(f"{len(plays) - len(wrong)} of {len(plays)} scenes are as they should be")
     sys.exit(1 if wrong or not plays else 0)
 
@@ -422,7 +432,7 @@ def _play(place, zips, kind, shell, scene):
         scene(host, zips[kind])
     except AssertionError as problem:
         print(f"{name}: {problem}\n", end="", flush=True)
-        return problem
+        return str(problem)
     finally:
         host.close()
     print(f"{name}: ok\n", end="", flush=True)
