@@ -30,7 +30,8 @@ trap 'exit 1' HUP INT TERM
 
 version=$(package_version 2>"$WORK/said") || {
     indent <"$WORK/said" >&2
-    fail "$EX_DAMAGED" "error: ${PACKAGE##*/} cannot be read; nothing was changed" 'fetch the zip again, and compare its sha256 with the manifest'
+    fail "$EX_DAMAGED" "error: ${PACKAGE##*/} cannot be read; nothing was changed" \
+        'fetch the zip again, and compare its sha256 with the manifest'
 }
 
 # unpack: the package into $WORK/root, without installing it.
