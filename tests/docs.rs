@@ -201,7 +201,7 @@ fn filled_in(words: &[String]) -> Vec<String> {
     let of = |word: &str| match word.trim_end_matches(['…', '.', ',']) {
         "CAUSE" => "tcp-timeout".to_owned(),
         "N" => "3".to_owned(),
-        "F" | "FILE" | "PATH" | "/etc/vpce-probe/config.toml" => "config.example.toml".to_owned(),
+        "F" | "FILE" | "PATH" | "config.toml" | "/etc/vpce-probe/config.toml" => "config.example.toml".to_owned(),
         "REGION" => "eu-west-1".to_owned(),
         "SERVICE" | "S" => "kms".to_owned(),
         "SHELL" => "bash".to_owned(),
