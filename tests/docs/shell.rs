@@ -5,7 +5,8 @@ use std::{iter::Peekable, str::Chars};
 /// The commands, in their order; those within `$(…)` come before the one that they stand in. A word with `$(…)` in it keeps
 /// that as it is.
 pub fn commands(text: &str) -> Vec<Vec<String>> {
-    let mut reader = Reader { signs: text.chars().peekable(), found: Vec::new(), words: Vec::new(), word: None, awaited: None };
+    let mut reader =
+        Reader { signs: text.chars().peekable(), found: Vec::new(), words: Vec::new(), word: None, awaited: None };
     reader.read();
     reader.found.into_iter().map(|words| without_prefixes(&words)).filter(|words| !words.is_empty()).collect()
 }
@@ -46,9 +47,7 @@ impl Reader<'_> {
                 '\'' => self.quoted('\''),
                 '"' => self.quoted('"'),
                 '$' if self.signs.peek() == Some(&'(') => self.nested(),
-                '#' if self.word.is_none() => {
-                    while self.signs.next_if(|sign| *sign != '\n').is_some() {}
-                }
+                '#' if self.word.is_none() => while self.signs.next_if(|sign| *sign != '\n').is_some() {},
                 ' ' | '\t' => self.end_word(),
                 '\n' => {
                     self.end_command();
@@ -154,11 +153,10 @@ fn commands_are_found() {
     let check = |text: &str, expected: &[&[&str]]| assert_eq!(commands(text), expected, "{text}");
     check("a b | c\n", &[&["a", "b"], &["c"]]);
     check("sudo A=1 a --b='c d' \\\n  \"e\\\"f\" # g\n", &[&["a", "--b=c d", "e\"f"]]);
-    check("x \"$(date -u -d '-2 h' +%F)\" 2>/dev/null >y; z", &[
-        &["date", "-u", "-d", "-2 h", "+%F"],
-        &["x", "$(date -u -d '-2 h' +%F)"],
-        &["z"],
-    ]);
+    check(
+        "x \"$(date -u -d '-2 h' +%F)\" 2>/dev/null >y; z",
+        &[&["date", "-u", "-d", "-2 h", "+%F"], &["x", "$(date -u -d '-2 h' +%F)"], &["z"]],
+    );
     check("python3 - <<'END'\nnot | this\nEND\nls || id", &[&["python3", "-"], &["ls"], &["id"]]);
     check("for a in b c; do\n  d $a\ndone", &[&["for", "a", "in", "b", "c"], &["d", "$a"], &["done"]]);
 }
