@@ -39,7 +39,12 @@ unpack() {
     mkdir "$WORK/root"
     case $KIND in
         deb) dpkg-deb --extract "$PACKAGE" "$WORK/root" ;;
-        rpm) rpm2cpio "$PACKAGE" >"$WORK/cpio" && (cd "$WORK/root" && cpio --extract --make-directories --quiet <"$WORK/cpio") ;;
+        rpm)
+            # rpm2cpio also fails where the header does not tell the archive's size, which rpm itself does not mind; cpio finds
+            # what is torn.
+            rpm2cpio "$PACKAGE" >"$WORK/cpio" || [ -s "$WORK/cpio" ] || return 1
+            (cd "$WORK/root" && cpio --extract --make-directories --quiet <"$WORK/cpio")
+            ;;
     esac
 }
 
