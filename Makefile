@@ -5,7 +5,7 @@ BIN   := target/debug/vpce-probe
 JOBS  ?= $(shell nproc)
 
 .PHONY: help demo test lab lint deny release bench numbers soak fuzz setup root clean
-.PHONY: packaging-tools binaries packages foreign reproducible
+.PHONY: packaging-tools binaries packages life foreign reproducible
 
 help:
 	@printf '%s\n' \
@@ -15,6 +15,7 @@ help:
 	  'make deny     crates, licences, sources (cargo-deny)' \
 	  'make release  the small binary in target/release, for this machine alone, and its size checked' \
   'make packages .deb, .rpm, SSM Distributor, SBOM and SHA256SUMS in dist/, for both architectures: docs/building.md' \
+  'make life     install, watch, break, upgrade and remove what is in dist/ on booted systems: docs/lifecycle.md' \
   'make foreign  the shipped aarch64 binary under qemu against the lab, the x86_64 one in the Debians of target/roots' \
   'make reproducible  the packages twice, in two folders, byte for byte' \
 	  'make lab      every scenario of the lab against the debug binary' \
@@ -74,10 +75,16 @@ packages: binaries
 	mkdir dist
 	packaging/stage target/packages/$(NATIVE)/vpce-probe target/packages/files
 	for architecture in $(ARCHITECTURES); do packaging/pack $$architecture || exit; done
-	packaging/ssm-distributor/pack dist
+	packaging/ssm-distributor/pack dist $(addprefix --arch ,$(patsubst aarch64,arm64,$(ARCHITECTURES)))
 	target/venv-packages/bin/python packaging/build/sbom dist $(ARCHITECTURES)
 	packaging/lint dist
+	tests/packages/same-paths dist
+	packaging/ssm-distributor/check dist/distributor
 	packaging/build/sums dist $(ARCHITECTURES)
+
+life: setup
+	@[ -e dist/SHA256SUMS ] || { echo 'make packages first: their life is played with what is in dist/' >&2; exit 1; }
+	tests/packages/life --dist dist
 
 foreign: setup binaries
 	packaging/build/foreign
