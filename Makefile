@@ -5,6 +5,7 @@ BIN   := target/debug/vpce-probe
 JOBS  ?= $(shell nproc)
 
 .PHONY: help demo test lab lint deny release bench numbers soak fuzz setup root clean
+.PHONY: packaging-tools binaries packages foreign reproducible
 
 help:
 	@printf '%s\n' \
@@ -12,7 +13,10 @@ help:
 	  'make test     every test, the network lab and the daemon on a booted machine included' \
 	  'make lint     rustfmt, clippy with warnings as errors' \
 	  'make deny     crates, licences, sources (cargo-deny)' \
-	  'make release  the small binary in target/release, and its size checked' \
+	  'make release  the small binary in target/release, for this machine alone, and its size checked' \
+  'make packages .deb, .rpm, SSM Distributor, SBOM and SHA256SUMS in dist/, for both architectures: docs/building.md' \
+  'make foreign  the shipped aarch64 binary under qemu against the lab, the x86_64 one in the Debians of target/roots' \
+  'make reproducible  the packages twice, in two folders, byte for byte' \
 	  'make lab      every scenario of the lab against the debug binary' \
 	  'make bench    once against curl+dig, and with the path MTU measured against without; fails where that costs too much' \
 	  'make numbers  the daemon against its handshakes alone: CPU, memory, wake-ups, ticks, bytes; wants a quiet machine' \
@@ -42,8 +46,8 @@ lint:
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 
 deny:
-	@command -v cargo-deny >/dev/null || $(CARGO) install --locked --version 0.20.2 cargo-deny
-	$(CARGO) deny --locked check bans licenses sources
+	@command -v cargo-deny >/dev/null || packaging/build/tools cargo-deny
+	PATH="$$PATH:$(CURDIR)/target/tools/bin" $(CARGO) deny --locked check bans licenses sources
 
 # 7.86 MB, and five per cent of room. `once` alone had 6.23 MB; the rest is the daemon, most of it the client of CloudWatch:
 # signing, CBOR, HTTP.
@@ -53,8 +57,38 @@ release:
 	$(CARGO) build --locked --release
 	@size=$$(stat -c %s target/release/vpce-probe); echo "target/release/vpce-probe: $$size bytes"; [ "$$size" -lt $(MOST_BYTES) ]
 
-bench: setup release
-	tests/lab/lab bench --bin target/release/vpce-probe
+# What is shipped: for glibc 2.17 or later, of either architecture. One that is left out must be left out by name.
+ARCHITECTURES ?= x86_64 aarch64
+NATIVE := $(shell uname -m)
+
+packaging-tools:
+	packaging/build/tools
+	for architecture in $(ARCHITECTURES); do packaging/build/std $$architecture-unknown-linux-gnu >/dev/null || exit; done
+
+binaries: packaging-tools
+	packaging/build/compile $(MOST_BYTES) $(ARCHITECTURES)
+
+# The man pages, completions and the rest come from the binary for this machine.
+packages: binaries
+	rm -rf dist
+	mkdir dist
+	packaging/stage target/packages/$(NATIVE)/vpce-probe target/packages/files
+	for architecture in $(ARCHITECTURES); do packaging/pack $$architecture || exit; done
+	packaging/ssm-distributor/pack dist
+	target/venv-packages/bin/python packaging/build/sbom dist $(ARCHITECTURES)
+	packaging/lint dist
+	packaging/build/sums dist $(ARCHITECTURES)
+
+foreign: setup binaries
+	packaging/build/foreign
+
+reproducible:
+	packaging/build/reproducible
+
+# Of the binary that is shipped.
+bench: setup packaging-tools
+	packaging/build/compile $(MOST_BYTES) $(NATIVE)
+	tests/lab/lab bench --bin target/packages/$(NATIVE)/vpce-probe
 
 # Minutes long, and of CPU time: for a machine that does nothing else.
 numbers: setup release
