@@ -15,7 +15,9 @@ class Deb:
     """dpkg's own commands."""
 
     # What an upgrade leaves of the new defaults beside an edited config, and where the edited one lies after a removal.
+    # Debian's helpers mask a unit that is removed and not purged.
     new_defaults, config_after_removal = CONFIG_FILE + ".dpkg-dist", CONFIG_FILE
+    removed_unit, shared_folders = ("not-found", "masked"), ()
 
     def __init__(self, machine, packages):
         self.machine, self.packages = machine, packages
@@ -61,6 +63,9 @@ class Rpm:
     """rpm's own commands. On Debian it wants a word more, and knows nothing of the libc there."""
 
     new_defaults, config_after_removal = CONFIG_FILE + ".rpmnew", CONFIG_FILE + ".rpmsave"
+    removed_unit = ("not-found",)
+    # The shells' own or the package filesystem's where rpm is at home; here nobody's, so that rpm makes them and leaves them.
+    shared_folders = ("/usr/share/fish", "/usr/share/fish/vendor_completions.d", "/usr/share/zsh", "/usr/share/zsh/site-functions")
     _foreign = ("--force-debian", "--nodeps")
 
     def __init__(self, machine, packages):
@@ -111,7 +116,7 @@ class Distributor:
 
     def __init__(self, machine, packages, inner, platform):
         self.machine, self.packages, self.inner = machine, packages, inner
-        self.new_defaults = inner.new_defaults
+        self.new_defaults, self.removed_unit, self.shared_folders = inner.new_defaults, inner.removed_unit, inner.shared_folders
         self.config_after_removal = CONFIG_FILE
         name, version, family = platform
         self._facts = {

@@ -167,7 +167,7 @@ def _spec(source, revision, tree):
         body = _query(source, f"%{{{tag}}}")
         if body != "(none)":
             program = _query(source, f"[%{{{tag}PROG}} ]").strip()
-            lines += [f"{section} -p {program}" if program != "/bin/sh" else section, body.replace("%", "%%")]
+            lines += [f"{section} -p {program}" if program not in ("", "/bin/sh") else section, body.replace("%", "%%")]
     lines.append("%files")
     fields = "[%{FILEMODES:octal}\t%{FILEUSERNAME}\t%{FILEGROUPNAME}\t%{FILEFLAGS:fflags}\t%{FILENAMES}\n]"
     for line in _query(source, fields).splitlines():
