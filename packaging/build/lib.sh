@@ -51,7 +51,7 @@ debian_download() {
   say "$package $version from Debian's $suite"
 }
 
-# The first archive of Debian itself (not its security archive) among apt's sources; they are read anew where no list is there yet.
+# The first archive of Debian itself (not its security archive) among apt's sources, which are read where no list is there yet.
 debian_mirror() {
   apt_sources | grep . || {
     apt-get -o DPkg::Lock::Timeout=300 -q update >/dev/null

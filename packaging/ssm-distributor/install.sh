@@ -30,7 +30,8 @@ trap 'exit 1' HUP INT TERM
 
 version=$(package_version 2>"$WORK/said") || {
     indent <"$WORK/said" >&2
-    fail "$EX_DAMAGED" "error: ${PACKAGE##*/} cannot be read; nothing was changed" 'fetch the zip again, and compare its sha256 with the manifest'
+    fail "$EX_DAMAGED" "error: ${PACKAGE##*/} cannot be read; nothing was changed" \
+        'fetch the zip again, and compare its sha256 with the manifest'
 }
 
 # unpack: the package into $WORK/root, without installing it.
@@ -148,14 +149,16 @@ start() {
     say "$UNIT is ready, and says: $(property StatusText)"
 }
 
-# undo CODE TEXT…: the host as it was, and then the failure.
+# undo CODE TEXT…: the host as it was, and then the failure. What was installed over nothing stays as it is, to be looked at,
+# with its config: under another one it might start after all.
 undo() {
     code=$1
     shift
-    restore_config
     if [ -z "$earlier" ]; then
+        [ "$code" != "$EX_PACKAGE" ] || restore_config
         fail "$code" "$@"
     fi
+    restore_config
     # By the program: after another failure the books may say something else.
     was=$("$WORK/earlier$PROGRAM" --version 2>/dev/null) || was=$earlier
     put_back || fail "$EX_BACK" "$@" "the files of $was could not be put back: is the disk full (df /usr)?"

@@ -6,8 +6,8 @@ import pathlib
 import subprocess
 import sys
 
-# It answers what the Distributor's scripts ask. A config with the word REFUSED is a bad one, and a host with
-# /etc/vpce-probe/silent has no round.
+# It answers what the Distributor's scripts ask. A config with the word REFUSED is a bad one; a host with
+# /etc/vpce-probe/silent has no round, and one with /etc/vpce-probe/stale one of another version.
 PROGRAM = """\
 #!/bin/sh
 case $1 in
@@ -15,6 +15,7 @@ case $1 in
     check) ! grep -n REFUSED "$3" || exit 78 ;;
     status)
         [ ! -e /etc/vpce-probe/silent ] || {{ echo 'there is no last.json' >&2; exit 3; }}
+        [ ! -e /etc/vpce-probe/stale ] || {{ echo '{{"schema_version":1,"version":"0.0.1"}}'; exit 0; }}
         [ "$3" = short ] && echo 'failed: ssm tcp-timeout' || echo '{{"schema_version":1,"version":"{version}"}}'
         exit 2
         ;;

@@ -13,7 +13,8 @@ find_package
 case ${SSM_VPCE_PROBE_PURGE:-0} in
     0) purge= ;;
     1) purge=yes ;;
-    *) fail "$EX_USAGE" "error: SSM_VPCE_PROBE_PURGE is '$SSM_VPCE_PROBE_PURGE'" 'say 1 to remove config and state as well, or leave it out' ;;
+    *) fail "$EX_USAGE" "error: SSM_VPCE_PROBE_PURGE is '$SSM_VPCE_PROBE_PURGE'; nothing was changed" \
+        'say 1 to remove config and state as well, or leave it out' ;;
 esac
 
 WORK=$(mktemp -d /var/tmp/vpce-probe.XXXXXX)

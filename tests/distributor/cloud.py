@@ -107,7 +107,8 @@ def publish(folder):
 def upgrade(ssm, manifest, source):
     """update-document does not change what hosts get; update-document-default-version does, and is the way back."""
     later = json.loads(manifest) | {"version": "0.9.9"}
-    request = {"Name": "vpce-probe", "Content": json.dumps(later), "Attachments": source, "VersionName": "0.9.9", "DocumentVersion": "$LATEST"}
+    request = {"Name": "vpce-probe", "Content": json.dumps(later), "Attachments": source, "VersionName": "0.9.9"}
+    request["DocumentVersion"] = "$LATEST"
     well_formed("UpdateDocument", request)
     ssm.update_document(**request)
 

@@ -33,7 +33,12 @@ AGENT = {"BWS_ACTION_NAME": "install", "BWS_PLATFORM_NAME": "debian", "BWS_PLATF
          "http_proxy": "", "https_proxy": "", "no_proxy": ""}
 
 # rpm on Debian wants to be forced, and has no libc in its books. Nothing else of it changes.
-RPM = '#!/bin/sh\nPATH=/usr/bin:/bin\ncase " $* " in *" -e "*|*" --upgrade "*) exec rpm --nodeps --force-debian "$@" ;; esac\nexec rpm "$@"\n'
+RPM = """\
+#!/bin/sh
+PATH=/usr/bin:/bin
+case " $* " in *" -e "* | *" --upgrade "*) exec rpm --nodeps --force-debian "$@" ;; esac
+exec rpm "$@"
+"""
 
 
 class Host:
@@ -52,7 +57,8 @@ class Host:
         _run(["mount", "-t", "tmpfs", "tmpfs", str(self.root / "run")])
         _run(["mount", "--bind", "/dev", str(self.root / "dev")])
         self.write("run/stand-in/calls", "")
-        for name, value in (("enabled", "disabled"), ("ActiveState", "inactive"), ("MainPID", "0"), ("last", "100"), ("broken", "none")):
+        asleep = {"enabled": "disabled", "ActiveState": "inactive", "MainPID": "0", "last": "100", "broken": "none"}
+        for name, value in asleep.items():
             self.write(f"run/stand-in/{name}", f"{value}\n")
         if booted:
             (self.root / "run/systemd/system").mkdir(parents=True)
@@ -96,8 +102,10 @@ class Host:
         variables = AGENT | {"HOME": "/root", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"} | (arguments or {})
         if arguments and arguments.get("bare"):
             variables = {"PATH": "/usr/bin:/bin"}
-        command = [CHROOT, *([f"--userspec={user}"] if user else []), str(self.root), "/bin/bash", "-c", f'cd "{inside}" && exec {SHELLS[self.shell]} {script}']
-        answer = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=120)
+        words = [f"--userspec={user}"] if user else []
+        words += [str(self.root), "/bin/bash", "-c", f'cd "{inside}" && exec {SHELLS[self.shell]} {script}']
+        quiet = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True}
+        answer = subprocess.run([CHROOT, *words], env=variables, check=False, timeout=120, **quiet)
         return answer.returncode, answer.stdout + answer.stderr
 
     def program(self):
@@ -168,7 +176,8 @@ def fresh_and_again(host, zips):
     """Installs, validates, installs again, and uninstalls twice."""
     folder = host.unpack(zips.v1)
     expect(host.sh(folder, "uninstall.sh"), 0, "is not installed here")
-    expect(host.sh(folder, "install.sh"), 0, "nothing is installed here; installing 0.1.0-1", "vpce-probe.service is ready, and says: ", "0.1.0-1 is installed")
+    words = "nothing is installed here; installing 0.1.0-1", "vpce-probe.service is ready, and says: ", "0.1.0-1 is installed"
+    expect(host.sh(folder, "install.sh"), 0, *words)
     same((host.program(), host.running()[0], host.read("run/stand-in/enabled")), ("vpce-probe 0.1.0", "active", "enabled\n"))
     # A round that found a broken endpoint is a good one.
     expect(host.sh(folder, "validate.sh"), 0, "its last round is fresh: failed: ssm tcp-timeout")
@@ -206,7 +215,8 @@ def uninstall_and_reinstall(host, zips):
     host.write("var/lib/vpce-probe/spool/1", "data\n")
     expect(host.sh(old, "uninstall.sh"), 0, "kept: /etc/vpce-probe and /var/lib/vpce-probe")
     expect(host.sh(new, "install.sh"), 0)
-    same((host.program(), host.read(CONFIG), host.read("var/lib/vpce-probe/spool/1")), ("vpce-probe 0.2.0", "interval = \"30s\"\n", "data\n"))
+    same((host.program(), host.read(CONFIG)), ("vpce-probe 0.2.0", "interval = \"30s\"\n"))
+    same((host.read("var/lib/vpce-probe/spool/1"), host.read("etc/vpce-probe/corp.pem")), ("data\n", "ours\n"))
     expect(host.sh(new, "uninstall.sh", {"SSM_VPCE_PROBE_PURGE": "yes"}), 64, "SSM_VPCE_PROBE_PURGE is 'yes'")
     same(host.program(), "vpce-probe 0.2.0")
     expect(host.sh(new, "uninstall.sh", {"SSM_VPCE_PROBE_PURGE": "1"}), 0, "is removed", "purged")
@@ -223,13 +233,16 @@ def never_ready(host, zips):
     """The new version does not start: the earlier one is put back, with its config, and runs."""
     old, new = host.unpack(zips.v1), host.unpack(zips.v2)
     host.write("run/stand-in/broken", "vpce-probe 0.2.0\n")
-    expect(host.sh(new, "install.sh"), 72, "did not become ready", "its last words")
-    expect(host.sh(new, "uninstall.sh"), 0)
+    brought = {"SSM_VPCE_PROBE_CONFIG_B64": b64("interval = \"10s\"\n")}
+    expect(host.sh(new, "install.sh", brought), 72, "did not become ready", "its last words")
+    # Over nothing: it stays, and with its own config.
+    same((host.program(), host.read(CONFIG)), ("vpce-probe 0.2.0", "interval = \"10s\"\n"))
+    expect(host.sh(new, "uninstall.sh", {"SSM_VPCE_PROBE_PURGE": "1"}), 0)
     expect(host.sh(old, "install.sh"), 0)
     host.write(CONFIG, "interval = \"30s\"\n")
     before = host.running()
-    brought = {"SSM_VPCE_PROBE_CONFIG_B64": b64("interval = \"10s\"\n")}
-    expect(host.sh(new, "update.sh", brought), 72, "did not become ready", "the files of vpce-probe 0.1.0 were put back, and it runs again")
+    words = "did not become ready", "the files of vpce-probe 0.1.0 were put back, and it runs again"
+    expect(host.sh(new, "update.sh", brought), 72, *words)
     same((host.program(), host.read(CONFIG), host.running()[0]), ("vpce-probe 0.1.0", "interval = \"30s\"\n", "active"))
     same(host.running() != before, True)
     same("tiny vpce-probe 0.1.0" in host.read("usr/lib/systemd/system/vpce-probe.service"), True)
@@ -238,6 +251,11 @@ def never_ready(host, zips):
     expect(host.sh(old, "install.sh"), 0)
     expect(host.sh(old, "validate.sh"), 0)
     same(host.read(CONFIG), "interval = \"30s\"\n")
+    # A host whose owner removed the config.
+    (host.root / CONFIG).unlink()
+    expect(host.sh(new, "update.sh", brought), 72, "did not become ready")
+    same(host.read(CONFIG), None)
+    expect(host.sh(old, "install.sh"), 0)
     # The earlier one cannot be started either.
     host.write("run/stand-in/broken", "vpce-probe 0.1.0\nvpce-probe 0.2.0\n")
     expect(host.sh(new, "update.sh"), 73, "do not become ready either")
@@ -335,7 +353,9 @@ def validation(host, zips):
     expect(host.sh(folder, "validate.sh"), 0)
     host.write("etc/vpce-probe/silent", "")
     expect(host.sh(folder, "validate.sh"), 82, "no round of vpce-probe 0.1.0-1 within 2 s")
-    (host.root / "etc/vpce-probe/silent").unlink()
+    (host.root / "etc/vpce-probe/silent").rename(host.root / "etc/vpce-probe/stale")
+    expect(host.sh(folder, "validate.sh"), 82, "no round of vpce-probe 0.1.0-1 within 2 s")
+    (host.root / "etc/vpce-probe/stale").unlink()
     host.write("run/stand-in/ActiveState", "failed\n")
     expect(host.sh(folder, "validate.sh"), 81, "vpce-probe.service is failed")
     # The association's next run: the agent sees that, and installs again.
@@ -350,12 +370,14 @@ def locked(host, zips):
     patch = [("LOCK_SECONDS=120", "LOCK_SECONDS=3")]
     old, new = host.unpack(zips.v1, patch), host.unpack(zips.v2, patch)
     expect(host.sh(old, "install.sh"), 0)
-    books = "/var/lib/dpkg" if host.kind == "deb" else _run([CHROOT, str(host.root), "/usr/bin/rpm", "--eval", "%{_dbpath}"]).strip()
-    path = f"{books}/{'lock-frontend' if host.kind == 'deb' else '.rpm.lock'}"
+    path = "/var/lib/dpkg/lock-frontend"
+    if host.kind == "rpm":
+        path = _run([CHROOT, str(host.root), "/usr/bin/rpm", "--eval", "%{_dbpath}/.rpm.lock"]).strip()
     with open(f"{host.root}{path}", "a+") as lock:
         fcntl.lockf(lock, fcntl.LOCK_EX)
         brought = {"SSM_VPCE_PROBE_CONFIG_B64": b64("interval = \"20s\"\n")}
-        expect(host.sh(new, "update.sh", brought), 75, "waiting for its lock, at most 3 s", "held its lock for 3 s; nothing was changed")
+        words = "waiting for its lock, at most 3 s", "held its lock for 3 s; nothing was changed"
+        expect(host.sh(new, "update.sh", brought), 75, *words)
         same((host.program(), host.read(CONFIG)), ("vpce-probe 0.1.0", tiny.CONFIG.format(version="0.1.0")))
         expect(host.sh(new, "uninstall.sh"), 75, "nothing was changed")
         same(host.program(), "vpce-probe 0.1.0")
@@ -372,7 +394,8 @@ def package_fails(host, zips):
     before = host.running()
     if host.kind == "deb":
         broken = host.unpack(zips.postinst_fails)
-        expect(host.sh(broken, "update.sh"), 71, "returned error exit status 3", "the files of vpce-probe 0.1.0 were put back, and it runs again")
+        words = "returned error exit status 3", "the files of vpce-probe 0.1.0 were put back, and it runs again"
+        expect(host.sh(broken, "update.sh"), 71, *words)
         same((host.program(), host.running()[0]), ("vpce-probe 0.1.0", "active"))
         expect(host.sh(old, "uninstall.sh"), 0)
         expect(host.sh(broken, "install.sh"), 71, "did not install")
@@ -408,8 +431,9 @@ def main():
     scenes = [scene for scene in SCENES if not options.scene or scene.__name__ in options.scene]
     zips = {kind: Zips(options.place / "zips" / kind, kind) for kind in ("deb", "rpm")}
     plays = [(kind, shell, scene) for scene in scenes for kind in zips for shell in SHELLS]
-    with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        wrong = [problem for problem in pool.map(lambda play: _play(options.place, zips, *play), plays) if problem]
+    # Processes: a thread's child would hold another thread's files for a moment, and keep its root from being unmounted.
+    with concurrent.futures.ProcessPoolExecutor(4) as pool:
+        wrong = [problem for problem in pool.map(_play, *zip(*((options.place, zips, *play) for play in plays))) if problem]
     print(f"{len(plays) - len(wrong)} of {len(plays)} scenes are as they should be")
     sys.exit(1 if wrong or not plays else 0)
 
@@ -422,7 +446,7 @@ def _play(place, zips, kind, shell, scene):
         scene(host, zips[kind])
     except AssertionError as problem:
         print(f"{name}: {problem}\n", end="", flush=True)
-        return problem
+        return str(problem)
     finally:
         host.close()
     print(f"{name}: ok\n", end="", flush=True)

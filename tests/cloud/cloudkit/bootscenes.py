@@ -23,7 +23,7 @@ def run(options):
         return 2
     lab_id = f"b{os.getpid()}"
     stage, failed = Stage(lab_id, options.bin), []
-    machine = boot.Machine(lab_id, f"vp{lab_id}-host", f"/run/{lab_id}.log")
+    machine = boot.Machine(lab_id, f"vp{lab_id}-host", f"/run/{lab_id}.log", options.root)
     try:
         stage.raise_all()
         machine.up()
