@@ -5,7 +5,7 @@ from cloudkit.bench import INTERVAL, SceneFailed, until
 UNIT = "vpce-probe.service"
 UNIT_FILE = f"/usr/lib/systemd/system/{UNIT}"
 DROP_INS = f"/etc/systemd/system/{UNIT}.d"
-EXAMPLE_FILE = "/usr/share/doc/vpce-probe/example.conf"
+EXAMPLE_FILE = "/usr/share/doc/vpce-probe/systemd/example.conf"
 CONFIG_FILE = "/etc/vpce-probe/config.toml"
 CONFIG = """
 interval = "10s"

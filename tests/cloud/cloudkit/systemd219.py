@@ -33,6 +33,8 @@ UNKNOWN = {
 }  # fmt: skip
 # config_parse_protect_system: a boolean or "full"; anything else is passed over and the line before stands.
 PROTECT_SYSTEM = {"yes", "no", "full"}
+# config_parse_syscall_filter: what a list of allowed groups would come to.
+OF_AN_ALLOW_LIST = "execve exit exit_group rt_sigreturn sigreturn"
 # build_environment: no JOURNAL_STREAM (231), INVOCATION_ID (232), and no folders (240).
 LATER_VARIABLES = "JOURNAL_STREAM INVOCATION_ID RUNTIME_DIRECTORY STATE_DIRECTORY CONFIGURATION_DIRECTORY"
 

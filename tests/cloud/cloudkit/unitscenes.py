@@ -13,6 +13,7 @@ USER = "vpce-probe"
 STATE, RUNTIME = "/var/lib/vpce-probe", "/run/vpce-probe"
 MOST_EXPOSURE = 1.2
 DROP_IN = f"{DROP_INS}/local.conf"
+OVER = f"/etc/systemd/system/{UNIT}"
 AGENT = "amazon-ssm-agent.service"
 AGENT_FILE = f"/usr/lib/systemd/system/{AGENT}"
 UPSTREAM_FILE = "/run/systemd/resolve/resolv.conf"
@@ -71,7 +72,8 @@ def analyzed(machine, _):
 def sandboxed(machine, _):
     """No privilege, no file to write but its own, no call that it does not need; limits as written."""
     pid = machine.main_pid(UNIT)
-    fields = dict(line.split(":\t", 1) for line in machine.exec("cat", f"/proc/{pid}/status").stdout.splitlines() if ":\t" in line)
+    lines = machine.exec("cat", f"/proc/{pid}/status").stdout.splitlines()
+    fields = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
     nothing = "0" * 16
     wanted = {name: nothing for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} | {"NoNewPrivs": "1", "Seccomp": "2"}
     booted.same("the process", {name: fields[name] for name in wanted}, wanted)
@@ -101,13 +103,18 @@ def _writes_nowhere_else(machine, pid):
 
 def _calls_nothing_else(machine):
     """The daemon's user in the daemon's sandbox, and the same user without it."""
-    asked = "\n".join(f"print '{name}: ', (syscall({n}, {args}) < 0 ? $!+0 : 0), \"\\n\";" for name, (n, args, _) in CALLS.items())
-    machine.put(ASKER, f"$| = 1;\n{asked}\n")
+    _put_asker(machine, {name: f"syscall({n}, {args}) >= 0" for name, (n, args, _) in CALLS.items()})
     inside, outside = _answers(_inside(machine)), _answers(_outside(machine))
     wanted = {name: inside[name] if inside[name] in _all(numbers) else numbers for name, (_, _, numbers) in CALLS.items()}
     booted.same("calls inside", inside, wanted)
     if same := [name for name in TELLING if inside[name] == outside[name]]:
         raise SceneFailed(f"the same without the sandbox: {same} in {outside}")
+
+
+def _put_asker(machine, questions):
+    """A program that prints, for each question in Perl's words, 0 for a yes and else the kernel's number."""
+    asked = [f"print '{name}: ', ({question} ? 0 : $!+0), \"\\n\";" for name, question in questions.items()]
+    machine.put(ASKER, "\n".join(["$| = 1;", *asked]) + "\n")
 
 
 def _all(numbers):
@@ -152,9 +159,8 @@ def sees_the_agent(machine, _):
     machine.exec("systemctl", "start", AGENT)
     until(lambda: not _host_causes(machine), 30, "no word of an agent that runs")
     machine.put(UPSTREAM_FILE, "nameserver 10.0.0.2\n")
-    asked = "\n".join(f"print '{path}: ', (open(F, '<', '{path}') && read(F, $b, 1) > 0 ? 0 : $!+0), \"\\n\";" for path in READABLE)
-    pid = machine.main_pid(AGENT)
-    machine.put(ASKER, f"{asked}\nprint 'agent: ', (-e '/proc/{pid}' ? 0 : $!+0), \"\\n\";")
+    opened = {path: f"open(F, '<', '{path}') && read(F, $b, 1) > 0" for path in READABLE}
+    _put_asker(machine, opened | {"agent": f"-e '/proc/{machine.main_pid(AGENT)}'"})
     try:
         booted.same("readable inside", _answers(_inside(machine)), {path: 0 for path in READABLE} | {"agent": 2})
     finally:
@@ -214,7 +220,7 @@ def takes_the_example(machine, _):
     machine.exec("install", "-d", "-g", NODE_EXPORTER, "-m", "2775", TEXTFILE.rpartition("/")[0])
     told = len(machine.journal())
     machine.exec("systemctl", "restart", UNIT)
-    until(lambda: any(TEXTFILE in record["MESSAGE"] for record in machine.journal()[told:]), 30, "that the textfile cannot be written")
+    until(lambda: TEXTFILE in str(machine.journal()[told:]), 30, "that the textfile cannot be written")
     paragraphs = _paragraphs(machine)
     _drop_in(machine, paragraphs)
     _drop_in(machine, [paragraph for paragraph in paragraphs if "-- Only " not in paragraph])
@@ -255,38 +261,53 @@ def _drop_in(machine, paragraphs):
 def as_systemd_219_sees_it(machine, stage):
     """Without the lines that 219 does not know, without its folders and variables: rounds, records with their fields, the
     spool in the folder that the package owns; and the longest interval is no matter for the watchdog."""
-    unit = machine.exec("cat", UNIT_FILE).stdout
-    text, dropped = systemd219.seen(unit)
+    text, dropped = systemd219.seen(machine.exec("cat", UNIT_FILE).stdout)
     machine.exec("systemctl", "stop", UNIT)
     machine.exec("rm", "-rf", STATE, RUNTIME)
     machine.exec("install", "-d", "-o", USER, "-g", USER, "-m", "750", STATE)
-    machine.put(f"/etc/systemd/system/{UNIT}", text)
-    machine.exec("systemctl", "daemon-reload")
     try:
-        first, ticks = machine.journal()[-1], len(stage.books().ticks())
-        machine.exec("systemctl", "start", UNIT)
-        until(lambda: "healthy" in booted.status(machine), 30, "healthy in StatusText")
-        until(lambda: len(stage.books().ticks()) >= ticks + 2, 60, "two rounds at CloudWatch")
-        environment = machine.exec("cat", f"/proc/{machine.main_pid(UNIT)}/environ").stdout
-        if late := [name for name in systemd219.LATER_VARIABLES.split() if f"{name}=" in environment]:
-            raise SceneFailed(f"219 sets no {late}")
-        spool = machine.exec("stat", "-c", "%U %a", f"{STATE}/spool").stdout.strip()
-        booted.same("the spool", spool, f"{USER} 750")
-        booted.same("last.json", machine.exec("stat", "-c", "%U %a", f"{RUNTIME}/last.json").stdout.strip(), f"{USER} 644")
-        records = booted.after(machine, first)
-        if not any(r.get("VPCE_EVENT") == "started" for r in records) or not all("MESSAGE_ID" in r for r in records if "VPCE_EVENT" in r):
-            raise SceneFailed(f"records without their fields: {records}")
-        before = booted.restarts(machine)
-        machine.signal("KILL", machine.main_pid(UNIT))
-        until(lambda: booted.restarts(machine) == before + 1 and booted.is_active(machine), 20, "active again after kill -9")
+        # The mistake that this scene is for must be seen by it.
+        _put_over(machine, re.sub(r"^SystemCallFilter=.*", f"SystemCallFilter={systemd219.OF_AN_ALLOW_LIST}", text, flags=re.M))
+        if machine.exec("systemctl", "start", UNIT, check=False).returncode == 0:
+            raise SceneFailed("it came up with what 219 leaves of a list of allowed calls")
+        machine.exec("systemctl", "stop", UNIT)
+        _put_over(machine, text)
+        spool = _lives_on_219(machine, stage)
         longest = _longest_watchdog(machine)
     finally:
         machine.exec("systemctl", "stop", UNIT)
-        machine.exec("rm", f"/etc/systemd/system/{UNIT}")
+        machine.exec("rm", OVER)
         machine.put(CONFIG_FILE, CONFIG)
         machine.exec("systemctl", "daemon-reload")
         machine.exec("systemctl", "start", UNIT)
     return f"{dropped} lines unknown to it, spool {spool}, watchdog {longest}"
+
+
+def _put_over(machine, text):
+    machine.put(OVER, text)
+    machine.exec("systemctl", "daemon-reload")
+
+
+def _lives_on_219(machine, stage):
+    """Rounds, records, files, and a restart; returns whose the spool is."""
+    first, ticks = machine.journal()[-1], len(stage.books().ticks())
+    machine.exec("systemctl", "start", UNIT)
+    until(lambda: "healthy" in booted.status(machine), 30, "healthy in StatusText")
+    until(lambda: len(stage.books().ticks()) >= ticks + 2, 60, "two rounds at CloudWatch")
+    environment = machine.exec("cat", f"/proc/{machine.main_pid(UNIT)}/environ").stdout
+    if late := [name for name in systemd219.LATER_VARIABLES.split() if f"{name}=" in environment]:
+        raise SceneFailed(f"219 sets no {late}")
+    paths = (f"{STATE}/spool", f"{RUNTIME}/last.json")
+    owners = {path: machine.exec("stat", "-c", "%U %a", path).stdout.strip() for path in paths}
+    booted.same("the files", list(owners.values()), [f"{USER} 750", f"{USER} 644"])
+    records = [record for record in booted.after(machine, first) if record.get("_SYSTEMD_UNIT") == UNIT]
+    nameless = [record["MESSAGE"] for record in records if "MESSAGE_ID" not in record]
+    if not any(record.get("VPCE_EVENT") == "started" for record in records) or nameless:
+        raise SceneFailed(f"records without their fields: {nameless or records}")
+    before = booted.restarts(machine)
+    machine.signal("KILL", machine.main_pid(UNIT))
+    until(lambda: booted.restarts(machine) == before + 1 and booted.is_active(machine), 20, "active again after kill -9")
+    return owners[f"{STATE}/spool"]
 
 
 def _longest_watchdog(machine):
