@@ -244,7 +244,8 @@ fn causes_and_keys_that_are_named_exist() {
                     full_name(table, key)
                 );
             }
-            if TABLES.iter().any(|table| literal.starts_with(&format!("{}.", table.name))) && !literal.contains(' ') {
+            let dotted = |table: &Table| !table.name.is_empty() && literal.starts_with(&format!("{}.", table.name));
+            if TABLES.iter().any(dotted) && !literal.contains(' ') {
                 assert!(names.iter().any(|name| name == literal), "{}: no key {literal}", full_name(table, key));
             }
         }
@@ -284,8 +285,24 @@ fn document() -> String {
             item(format!("**Default**: {}", key.default_words()));
             item(format!("**Example**: `{} = {}`", key.name, key.example));
             item(format!("**Another value takes** {}", key.takes.words()));
-            item(format!("**If it does not fit**: {}", key.wrong));
+            item(format!("**If it is wrong**: {}", key.wrong));
         }
+    }
+    out
+}
+
+/// Causes and keys that are named elsewhere lead there.
+fn linked(words: &str) -> String {
+    let mut out = String::new();
+    for (nth, part) in words.split('`').enumerate() {
+        let is_cause = vpce_probe::model::cause::Cause::ALL.iter().any(|cause| cause.as_str() == part);
+        let is_key = part.contains('.') && all().any(|(table, key)| full_name(table, key) == part);
+        out += &match nth % 2 {
+            0 => part.to_owned(),
+            _ if is_cause => format!("[`{part}`](causes.md#{part})"),
+            _ if is_key => format!("[`{part}`](#{})", anchor(part)),
+            _ => format!("`{part}`"),
+        };
     }
     out
 }
@@ -303,7 +320,7 @@ fn anchor(heading: &str) -> String {
 /// Words in lines of 120 columns.
 fn filled(words: &str, margin: &str) -> String {
     let mut lines = vec![String::new()];
-    for word in words.split(' ') {
+    for word in linked(words).split(' ') {
         let last = lines.last_mut().expect("there is one");
         if !last.is_empty() && last.chars().count() + 1 + word.chars().count() > 118 {
             lines.push(word.to_owned());
@@ -334,5 +351,5 @@ not go unnoticed.
 
 Durations are whole numbers with their units, the larger first: `\"250ms\"`, `\"5s\"`, `\"1m30s\"`, `\"1h\"`, `\"14d\"`. Sizes are a
 whole number and a unit: `kB`, `MB`, `GB` (powers of 1000), `KiB`, `MiB`, `GiB` (powers of 1024). Networks are an address and a
-prefix: `\"10.0.0.0/16\"`, `\"fd00::/8\"`. Names like *dns-timeout* are causes ([causes.md](causes.md)).
+prefix: `\"10.0.0.0/16\"`, `\"fd00::/8\"`.
 ";

@@ -2,7 +2,7 @@
 
 use clap::{Arg, ArgAction, Command, builder::PossibleValue};
 
-use super::roff::Page;
+use super::roff::{GLUE, Page};
 
 /// One line for each command: how it is called.
 pub(super) fn synopsis(page: &mut Page, program: &Command) {
@@ -93,7 +93,7 @@ fn form(arg: &Arg, spellings: Spellings) -> String {
         (Some(flag), _) | (None, Some(flag)) => flag,
         (None, None) => return value_name(arg),
     };
-    if takes_value(arg) { format!("{flag} {}", value_name(arg)) } else { flag }
+    if takes_value(arg) { format!("{flag}{GLUE}{}", value_name(arg)) } else { flag }
 }
 
 fn takes_value(arg: &Arg) -> bool {

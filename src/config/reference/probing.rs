@@ -26,7 +26,7 @@ pub(super) const TIMEOUTS: Table = Table {
             kind: Kind::Duration(&TIMEOUT),
             held: |config| time(config.timeouts.connect),
             otherwise: nothing,
-            example: "\"3500ms\"",
+            example: "\"3s\"",
             takes: Takes::Reload,
             meaning: "Until TCP must be open. The kernel sends a lost SYN again after 1 s, and tells of a neighbour that does \
                       not answer after 3 s.",
