@@ -190,8 +190,8 @@ fn path(value: Option<&std::path::PathBuf>) -> Option<String> {
     value.map(|path| text(path.display()))
 }
 
-fn time(value: Duration) -> Option<String> {
-    Some(text(duration::show(value)))
+fn time(value: Duration) -> String {
+    text(duration::show(value))
 }
 
 fn list<T: Display>(values: &[T]) -> String {

@@ -196,14 +196,26 @@ fn ends<T: Copy>(bounds: &RangeInclusive<T>) -> [T; 2] {
     [*bounds.start(), *bounds.end()]
 }
 
-/// What is said of the default targets in prose is what the plan makes of them.
+/// What is said of targets in prose is what the plan makes of them.
 #[test]
-fn the_default_targets_are_those_of_the_plan() {
+fn targets_are_those_of_the_plan() {
+    let named = parse("c", "[[target]]\nhost = \"a.example\"\n").expect("a config").config;
     let key = |table: &str, name: &str| all().find(|(t, k)| (t.name, k.name) == (table, name)).expect("a key").1;
     for code in DEFAULT_TARGETS {
         assert!(key("", "default_targets").meaning.contains(&format!("`{code}`")), "{code}");
     }
     let (planned, _) = targets(&Config::default(), &Choice::default(), Some("eu-west-1"), None).expect("a plan");
+    let (with_host, _) = targets(&named, &Choice::default(), Some("eu-west-1"), None).expect("a plan");
+    let target = with_host.iter().find(|target| target.host == "a.example").expect("the target");
+    for (name, value) in [
+        ("port", target.port.to_string()),
+        ("expect", format!("\"{}\"", target.expect)),
+        ("required", target.required.to_string()),
+        ("path", target.path.clone()),
+    ] {
+        let words = key("target", name).default_words();
+        assert!(words.starts_with(&format!("`{value}`")), "{name}: {words}");
+    }
     let required = key("target", "required").default_words();
     for target in planned {
         assert_eq!(required.contains(&format!("`{}`", target.name)), target.required, "{}: {required}", target.name);
@@ -293,18 +305,17 @@ fn document() -> String {
 
 /// Causes and keys that are named elsewhere lead there.
 fn linked(words: &str) -> String {
-    let mut out = String::new();
-    for (nth, part) in words.split('`').enumerate() {
+    let literal = |part: &str| {
         let is_cause = vpce_probe::model::cause::Cause::ALL.iter().any(|cause| cause.as_str() == part);
         let is_key = part.contains('.') && all().any(|(table, key)| full_name(table, key) == part);
-        out += &match nth % 2 {
-            0 => part.to_owned(),
-            _ if is_cause => format!("[`{part}`](causes.md#{part})"),
-            _ if is_key => format!("[`{part}`](#{})", anchor(part)),
-            _ => format!("`{part}`"),
-        };
-    }
-    out
+        match (is_cause, is_key) {
+            (true, _) => format!("[`{part}`](causes.md#{part})"),
+            (false, true) => format!("[`{part}`](#{})", anchor(part)),
+            (false, false) => format!("`{part}`"),
+        }
+    };
+    let parts = words.split('`').enumerate();
+    parts.map(|(nth, part)| if nth % 2 == 0 { part.to_owned() } else { literal(part) }).collect()
 }
 
 fn title(table: &Table) -> String {

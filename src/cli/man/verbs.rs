@@ -68,8 +68,8 @@ fn usage(program: &Command, verb: &Command) -> String {
     let mut words = format!("`{} {}`", program.get_name(), verb.get_name());
     for arg in verb.get_arguments().filter(|arg| is_shown(arg)) {
         let form = form(arg, Spellings::One);
-        words.push(' ');
-        words.push_str(&if arg.is_required_set() { form } else { format!("[{form}]") });
+        let (before, after) = if arg.is_required_set() { (" ", "") } else { (" [", "]") };
+        words.extend([before, &form, after]);
         if matches!(arg.get_action(), ArgAction::Append) {
             words.push_str("...");
         }

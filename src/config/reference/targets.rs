@@ -49,7 +49,7 @@ pub(super) const TARGET: Table = Table {
             name: "port",
             kind: Kind::Whole(&PORT, "TCP port"),
             held: |config| first(config)?.port.map(|port| port.to_string()),
-            otherwise: || "the service's own, which is nearly always that of HTTPS".to_owned(),
+            otherwise: || "`443`, or the service's own where that is another".to_owned(),
             example: "8443",
             takes: Takes::Reload,
             meaning: "The port, which must speak TLS from the first byte.",

@@ -29,7 +29,7 @@ pub(super) const TOP: Table = Table {
         Key {
             name: "interval",
             kind: Kind::Duration(&INTERVAL),
-            held: |config| time(config.interval),
+            held: |config| Some(time(config.interval)),
             otherwise: nothing,
             example: "\"30s\"",
             takes: Takes::Reload,
@@ -41,7 +41,7 @@ pub(super) const TOP: Table = Table {
         Key {
             name: "round_deadline",
             kind: Kind::Duration(&DEADLINE),
-            held: |config| time(config.round_deadline),
+            held: |config| Some(time(config.round_deadline)),
             otherwise: nothing,
             example: "\"20s\"",
             takes: Takes::Reload,
