@@ -143,8 +143,8 @@ impl Kind {
         match self {
             Self::Flag => "`true` or `false`".to_owned(),
             Self::Duration(bounds) => format!("duration, {}", span(bounds, |bound| text(duration::show(*bound)))),
-            Self::Whole(bounds, unit) => format!("whole number of {unit}, {}", span(bounds, ToString::to_string)),
-            Self::Number(bounds, unit) => format!("number of {unit}, {}", span(bounds, ToString::to_string)),
+            Self::Whole(bounds, unit) => format!("whole number ({unit}), {}", span(bounds, ToString::to_string)),
+            Self::Number(bounds, unit) => format!("number ({unit}), {}", span(bounds, ToString::to_string)),
             Self::Size(bounds) => format!("size, {}", span(bounds, |bound| text(size::show(*bound)))),
             Self::Word(words) => {
                 let literal: Vec<String> = words().into_iter().map(|word| format!("`\"{word}\"`")).collect();
@@ -190,8 +190,8 @@ fn path(value: Option<&std::path::PathBuf>) -> Option<String> {
     value.map(|path| text(path.display()))
 }
 
-fn time(value: Duration) -> Option<String> {
-    Some(text(duration::show(value)))
+fn time(value: Duration) -> String {
+    text(duration::show(value))
 }
 
 fn list<T: Display>(values: &[T]) -> String {

@@ -196,14 +196,26 @@ fn ends<T: Copy>(bounds: &RangeInclusive<T>) -> [T; 2] {
     [*bounds.start(), *bounds.end()]
 }
 
-/// What is said of the default targets in prose is what the plan makes of them.
+/// What is said of targets in prose is what the plan makes of them.
 #[test]
-fn the_default_targets_are_those_of_the_plan() {
+fn targets_are_those_of_the_plan() {
+    let named = parse("c", "[[target]]\nhost = \"a.example\"\n").expect("a config").config;
     let key = |table: &str, name: &str| all().find(|(t, k)| (t.name, k.name) == (table, name)).expect("a key").1;
     for code in DEFAULT_TARGETS {
         assert!(key("", "default_targets").meaning.contains(&format!("`{code}`")), "{code}");
     }
     let (planned, _) = targets(&Config::default(), &Choice::default(), Some("eu-west-1"), None).expect("a plan");
+    let (with_host, _) = targets(&named, &Choice::default(), Some("eu-west-1"), None).expect("a plan");
+    let target = with_host.iter().find(|target| target.host == "a.example").expect("the target");
+    for (name, value) in [
+        ("port", target.port.to_string()),
+        ("expect", format!("\"{}\"", target.expect)),
+        ("required", target.required.to_string()),
+        ("path", target.path.clone()),
+    ] {
+        let words = key("target", name).default_words();
+        assert!(words.starts_with(&format!("`{value}`")), "{name}: {words}");
+    }
     let required = key("target", "required").default_words();
     for target in planned {
         assert_eq!(required.contains(&format!("`{}`", target.name)), target.required, "{}: {required}", target.name);
@@ -244,7 +256,8 @@ fn causes_and_keys_that_are_named_exist() {
                     full_name(table, key)
                 );
             }
-            if TABLES.iter().any(|table| literal.starts_with(&format!("{}.", table.name))) && !literal.contains(' ') {
+            let dotted = |table: &Table| !table.name.is_empty() && literal.starts_with(&format!("{}.", table.name));
+            if TABLES.iter().any(dotted) && !literal.contains(' ') {
                 assert!(names.iter().any(|name| name == literal), "{}: no key {literal}", full_name(table, key));
             }
         }
@@ -284,10 +297,25 @@ fn document() -> String {
             item(format!("**Default**: {}", key.default_words()));
             item(format!("**Example**: `{} = {}`", key.name, key.example));
             item(format!("**Another value takes** {}", key.takes.words()));
-            item(format!("**If it does not fit**: {}", key.wrong));
+            item(format!("**If it is wrong**: {}", key.wrong));
         }
     }
     out
+}
+
+/// Causes and keys that are named elsewhere lead there.
+fn linked(words: &str) -> String {
+    let literal = |part: &str| {
+        let is_cause = vpce_probe::model::cause::Cause::ALL.iter().any(|cause| cause.as_str() == part);
+        let is_key = part.contains('.') && all().any(|(table, key)| full_name(table, key) == part);
+        match (is_cause, is_key) {
+            (true, _) => format!("[`{part}`](causes.md#{part})"),
+            (false, true) => format!("[`{part}`](#{})", anchor(part)),
+            (false, false) => format!("`{part}`"),
+        }
+    };
+    let parts = words.split('`').enumerate();
+    parts.map(|(nth, part)| if nth % 2 == 0 { part.to_owned() } else { literal(part) }).collect()
 }
 
 fn title(table: &Table) -> String {
@@ -303,7 +331,7 @@ fn anchor(heading: &str) -> String {
 /// Words in lines of 120 columns.
 fn filled(words: &str, margin: &str) -> String {
     let mut lines = vec![String::new()];
-    for word in words.split(' ') {
+    for word in linked(words).split(' ') {
         let last = lines.last_mut().expect("there is one");
         if !last.is_empty() && last.chars().count() + 1 + word.chars().count() > 118 {
             lines.push(word.to_owned());
@@ -334,5 +362,5 @@ not go unnoticed.
 
 Durations are whole numbers with their units, the larger first: `\"250ms\"`, `\"5s\"`, `\"1m30s\"`, `\"1h\"`, `\"14d\"`. Sizes are a
 whole number and a unit: `kB`, `MB`, `GB` (powers of 1000), `KiB`, `MiB`, `GiB` (powers of 1024). Networks are an address and a
-prefix: `\"10.0.0.0/16\"`, `\"fd00::/8\"`. Names like *dns-timeout* are causes ([causes.md](causes.md)).
+prefix: `\"10.0.0.0/16\"`, `\"fd00::/8\"`.
 ";

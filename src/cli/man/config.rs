@@ -55,7 +55,7 @@ fn entry(page: &mut Page, key: &Key) {
         ),
     );
     page.more(key.meaning);
-    page.more(&format!("If it does not fit: {}", key.wrong));
+    page.more(&format!("If it is wrong: {}", key.wrong));
     if key.takes == Takes::Restart {
         page.more("Another value takes a restart.");
     }

@@ -89,7 +89,7 @@ const ABOUT: &str = "which AWS VPC endpoint is broken, at which layer, and what 
 
 const DESCRIPTION: &[&str] = &[
     "On a host that AWS Systems Manager has lost, log in by the serial console and call `vpce-probe once`. It needs no root, no \
-     config file, no credentials and no metadata service, and ends within its deadline of 10 s.",
+     config file, no credentials and no metadata service, and ends within ten seconds.",
     "It asks every name server by itself, looks where each address lies, connects to every address, completes and verifies TLS, \
      measures which packet sizes pass, and asks one unsigned HTTP question. What it sees is reduced to one named cause for each \
      fault (see `DIAGNOSTICS`), with the steps to take in their order.",
@@ -110,7 +110,7 @@ const SIGNALS: &[(&str, &str)] = &[
     ),
     (
         "SIGTERM, SIGINT",
-        "`run` gives up a running round, delivers for at most 3 s what is fresh, and leaves the rest in the spool.",
+        "`run` gives up a running round, delivers for at most three seconds what is fresh, and leaves the rest in the spool.",
     ),
 ];
 
@@ -178,11 +178,10 @@ const ENVIRONMENT: &[(&str, &str)] = &[
         "Where `run` logs: `journal`, `text` or `journal+text`. Default: the journal where standard error is its stream \
          (`JOURNAL_STREAM`, set by systemd), else text on standard error.",
     ),
-    (
-        "`NO_COLOR`, `TERM`, `COLUMNS`",
-        "Not empty, `dumb`: no colour. How wide the output is; default: the terminal's width, or 80.",
-    ),
-    ("`LC_ALL`, `LC_CTYPE`, `LANG`", "UTF-8 in the first that is set: signs beyond ASCII are used."),
+    ("`NO_COLOR`", "Not empty: no colour, unless `--color always` is given."),
+    ("`TERM`", "`dumb`: no colour and no progress."),
+    ("`COLUMNS`", "How wide the output is, before what the terminal says; without both it is 80."),
+    ("`LC_ALL`, `LC_CTYPE`, `LANG`", "The first of them that is set: with UTF-8 in it, signs beyond ASCII are used."),
 ];
 
 const CAUSES: &str = "Every fault has one of these names, in reports, journal (`VPCE_CAUSE`) and metrics (dimension `Cause`). A \

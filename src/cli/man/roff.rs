@@ -132,7 +132,7 @@ fn marked(words: &str) -> String {
     let mut out = String::new();
     for (nth, part) in words.split('`').enumerate() {
         if nth % 2 == 0 {
-            out.push_str(&escaped(part));
+            out.push_str(&plain(part));
         } else if part.starts_with('/') && part.len() > 1 {
             out = out + "\\fI" + &literal_text(part) + "\\fR";
         } else {
@@ -140,6 +140,12 @@ fn marked(words: &str) -> String {
         }
     }
     out
+}
+
+/// Words as they are; a path is not broken at its hyphens, whoever wrote it.
+fn plain(words: &str) -> String {
+    let word = |word: &str| if word.starts_with('/') { literal_text(word) } else { escaped(word) };
+    words.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
 /// What is typed as it stands; a short one is not broken.
@@ -175,9 +181,9 @@ fn quoted(title: &str) -> String {
 /// Of the source, not of the screen.
 const COLUMNS: usize = 76;
 /// The longest literal that stays on one line of the screen.
-const UNBROKEN: usize = 28;
+const UNBROKEN: usize = 44;
 /// Stands for a blank that is not broken at, until the line is written.
-const GLUE: &str = "\u{a0}";
+pub(super) const GLUE: &str = "\u{a0}";
 /// When the words were last gone through. Not the day of the build: the same source gives the same page.
 const DATE: &str = "2026-11-21";
 

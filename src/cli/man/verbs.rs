@@ -2,7 +2,7 @@
 
 use clap::{Arg, ArgAction, Command, builder::PossibleValue};
 
-use super::roff::Page;
+use super::roff::{GLUE, Page};
 
 /// One line for each command: how it is called.
 pub(super) fn synopsis(page: &mut Page, program: &Command) {
@@ -68,8 +68,8 @@ fn usage(program: &Command, verb: &Command) -> String {
     let mut words = format!("`{} {}`", program.get_name(), verb.get_name());
     for arg in verb.get_arguments().filter(|arg| is_shown(arg)) {
         let form = form(arg, Spellings::One);
-        words.push(' ');
-        words.push_str(&if arg.is_required_set() { form } else { format!("[{form}]") });
+        let (before, after) = if arg.is_required_set() { (" ", "") } else { (" [", "]") };
+        words.extend([before, &form, after]);
         if matches!(arg.get_action(), ArgAction::Append) {
             words.push_str("...");
         }
@@ -93,7 +93,7 @@ fn form(arg: &Arg, spellings: Spellings) -> String {
         (Some(flag), _) | (None, Some(flag)) => flag,
         (None, None) => return value_name(arg),
     };
-    if takes_value(arg) { format!("{flag} {}", value_name(arg)) } else { flag }
+    if takes_value(arg) { format!("{flag}{GLUE}{}", value_name(arg)) } else { flag }
 }
 
 fn takes_value(arg: &Arg) -> bool {

@@ -13,7 +13,7 @@ pub(super) const TIMEOUTS: Table = Table {
         Key {
             name: "resolve",
             kind: Kind::Duration(&TIMEOUT),
-            held: |config| time(config.timeouts.resolve),
+            held: |config| Some(time(config.timeouts.resolve)),
             otherwise: nothing,
             example: "\"3s\"",
             takes: Takes::Reload,
@@ -24,9 +24,9 @@ pub(super) const TIMEOUTS: Table = Table {
         Key {
             name: "connect",
             kind: Kind::Duration(&TIMEOUT),
-            held: |config| time(config.timeouts.connect),
+            held: |config| Some(time(config.timeouts.connect)),
             otherwise: nothing,
-            example: "\"3500ms\"",
+            example: "\"3s\"",
             takes: Takes::Reload,
             meaning: "Until TCP must be open. The kernel sends a lost SYN again after 1 s, and tells of a neighbour that does \
                       not answer after 3 s.",
@@ -36,7 +36,7 @@ pub(super) const TIMEOUTS: Table = Table {
         Key {
             name: "tls",
             kind: Kind::Duration(&TIMEOUT),
-            held: |config| time(config.timeouts.tls),
+            held: |config| Some(time(config.timeouts.tls)),
             otherwise: nothing,
             example: "\"4s\"",
             takes: Takes::Reload,
@@ -47,7 +47,7 @@ pub(super) const TIMEOUTS: Table = Table {
         Key {
             name: "http",
             kind: Kind::Duration(&TIMEOUT),
-            held: |config| time(config.timeouts.http),
+            held: |config| Some(time(config.timeouts.http)),
             otherwise: nothing,
             example: "\"3s\"",
             takes: Takes::Reload,
@@ -57,7 +57,7 @@ pub(super) const TIMEOUTS: Table = Table {
         Key {
             name: "mtu",
             kind: Kind::Duration(&TIMEOUT),
-            held: |config| time(config.timeouts.mtu),
+            held: |config| Some(time(config.timeouts.mtu)),
             otherwise: nothing,
             example: "\"6s\"",
             takes: Takes::Reload,
@@ -67,7 +67,7 @@ pub(super) const TIMEOUTS: Table = Table {
         Key {
             name: "imds",
             kind: Kind::Duration(&TIMEOUT),
-            held: |config| time(config.timeouts.imds),
+            held: |config| Some(time(config.timeouts.imds)),
             otherwise: nothing,
             example: "\"1s\"",
             takes: Takes::Reload,
@@ -165,7 +165,7 @@ pub(super) const TLS: Table = Table {
         Key {
             name: "expiry_warning",
             kind: Kind::Duration(&EXPIRY),
-            held: |config| time(config.tls.expiry_warning),
+            held: |config| Some(time(config.tls.expiry_warning)),
             otherwise: nothing,
             example: "\"30d\"",
             takes: Takes::Reload,

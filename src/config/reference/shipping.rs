@@ -18,8 +18,8 @@ pub(super) const CLOUDWATCH: Table = Table {
             otherwise: nothing,
             example: "false",
             takes: Takes::Reload,
-            meaning: "Ship metrics.",
-            wrong: "`false`: no alarm sees this host, and `silent-hosts` misses it. `true` where there are no credentials: \
+            meaning: "Ship metrics to CloudWatch at all.",
+            wrong: "`false`: no alarm sees this host, and `silent-hosts` counts it as silent. `true` where there are no credentials: \
                     `credentials-missing` in the journal, and rounds wait in the spool; verdicts do not change.",
         },
         Key {
@@ -36,9 +36,9 @@ pub(super) const CLOUDWATCH: Table = Table {
         Key {
             name: "flush_interval",
             kind: Kind::Duration(&FLUSH),
-            held: |config| time(config.cloudwatch.flush_interval),
+            held: |config| Some(time(config.cloudwatch.flush_interval)),
             otherwise: nothing,
-            example: "\"10m\"",
+            example: "\"600s\"",
             takes: Takes::Reload,
             meaning: "Averages and percentiles go out this often, from sick and healthy hosts alike; problems go out at once. At \
                       least `interval`.",

@@ -4,7 +4,7 @@ use super::{Key, Kind, Table, Takes, list, nothing, text};
 
 pub(super) const ADDRESS: Table = Table {
     name: "address",
-    about: "Where addresses lie.",
+    about: "What counts as private, and what as S3's own.",
     keys: &[
         Key {
             name: "allowed_cidrs",

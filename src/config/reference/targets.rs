@@ -15,7 +15,7 @@ pub(super) const TARGET: Table = Table {
             name: "service",
             kind: Kind::Text("the code in `com.amazonaws.REGION.CODE`"),
             held: |config| first(config)?.service.as_ref().map(text),
-            otherwise: || "none: then `host` is needed, or the `name` of a default target".to_owned(),
+            otherwise: || "none; then `host` is needed, or the `name` of a default target".to_owned(),
             example: "\"kms\"",
             takes: Takes::Reload,
             meaning: "An AWS service. Its host name and port are known for the region; `vpce-probe targets --service CODE` shows \
@@ -47,9 +47,9 @@ pub(super) const TARGET: Table = Table {
         },
         Key {
             name: "port",
-            kind: Kind::Whole(&PORT, "a TCP port"),
+            kind: Kind::Whole(&PORT, "TCP port"),
             held: |config| first(config)?.port.map(|port| port.to_string()),
-            otherwise: || "the service's own, which is nearly always that of HTTPS".to_owned(),
+            otherwise: || "`443`, or the service's own where that is another".to_owned(),
             example: "8443",
             takes: Takes::Reload,
             meaning: "The port, which must speak TLS from the first byte.",

@@ -15,8 +15,8 @@ pub(super) const TOP: Table = Table {
             kind: Kind::Text("a region's name"),
             held: |config| config.region.as_ref().map(text),
             otherwise: || {
-                "discovered: `AWS_REGION`, `AWS_DEFAULT_REGION`, IMDS, the search domain of `/etc/resolv.conf`, the first \
-                 that tells it; `--region` is stronger than all of them"
+                "what `AWS_REGION`, `AWS_DEFAULT_REGION`, IMDS or the search domain of `/etc/resolv.conf` says, the first of \
+                 them; `--region` is stronger than all"
                     .to_owned()
             },
             example: "\"eu-west-1\"",
@@ -29,7 +29,7 @@ pub(super) const TOP: Table = Table {
         Key {
             name: "interval",
             kind: Kind::Duration(&INTERVAL),
-            held: |config| time(config.interval),
+            held: |config| Some(time(config.interval)),
             otherwise: nothing,
             example: "\"30s\"",
             takes: Takes::Reload,
@@ -41,7 +41,7 @@ pub(super) const TOP: Table = Table {
         Key {
             name: "round_deadline",
             kind: Kind::Duration(&DEADLINE),
-            held: |config| time(config.round_deadline),
+            held: |config| Some(time(config.round_deadline)),
             otherwise: nothing,
             example: "\"20s\"",
             takes: Takes::Reload,
@@ -91,7 +91,7 @@ pub(super) const TOP: Table = Table {
             kind: Kind::Path("a PEM file"),
             held: |config| path(config.extra_ca_file.as_ref()),
             otherwise: || {
-                "none: the operating system's authorities, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR`".to_owned()
+                "none, so those of the operating system, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR`".to_owned()
             },
             example: "\"/etc/ssl/corp.pem\"",
             takes: Takes::Reload,
