@@ -5,11 +5,23 @@ import re
 import time
 
 from cloudkit.bench import INTERVAL, SceneFailed
-from cloudkit.bootscenes import BAD_CONFIG, CONFIG
+from cloudkit.bootscenes import BAD_CONFIG
 from lifekit import files
 from lifekit.machine import BINARY, CONFIG_FILE, STATE_DIR, UNIT, same, until
 
-EDITED = f"# Mine: edited by hand.\n{CONFIG}"
+# Quick rounds, and stages that wait longer than a busy machine needs.
+EDITED = """# Mine: edited by hand.
+interval = "10s"
+round_deadline = "5s"
+[timeouts]
+resolve = "2s"
+connect = "2s"
+tls = "2s"
+http = "2s"
+mtu = "3s"
+[cloudwatch]
+flush_interval = "10s"
+"""
 USER = "vpce-probe"
 # A round has ended so long after its tick, also where an endpoint is silent.
 EDGE_SECONDS = 5
@@ -281,7 +293,8 @@ def purge(life):
     left = [line for line in left if line not in shared]
     same("left behind", [line for line in left if not any(line.startswith(f"came: {path}") for path in stays)], [])
     same("the unit", life.machine.state("ActiveState", "LoadState"), ["inactive", "not-found"])
-    return "nothing left but the system user" + (f", and {len(left)} files in {' and '.join(stays)}" if stays else "")
+    names = [line.split()[1].removeprefix(STATE_DIR + "/") for line in left if "-> f" in line]
+    return "nothing left but the system user" + (f", and of its own {' '.join(names)}" if stays else "")
 
 
 # -- what steps share --
