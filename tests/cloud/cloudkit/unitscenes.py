@@ -51,6 +51,7 @@ READ_ONLY = (
     "/", "/etc", "/etc/vpce-probe", "/usr", "/usr/bin", "/boot", "/opt", "/srv", "/var", "/var/lib", "/var/log", "/run",
     "/run/lock", "/sys/fs/cgroup",
 )  # fmt: skip
+SIOCETHTOOL, GSTATS = 0x8946, 0x1D
 LIMITS = {
     "MemoryMax": str(64 << 20), "TasksMax": "32", "CPUWeight": "20", "IOWeight": "10", "Nice": "5", "IOSchedulingClass": "3",
     "LimitNOFILE": "16384", "LimitCORE": "0", "OOMPolicy": "kill", "User": USER, "DynamicUser": "no",
@@ -159,16 +160,19 @@ def sees_the_agent(machine, _):
     machine.exec("systemctl", "start", AGENT)
     until(lambda: not _host_causes(machine), 30, "no word of an agent that runs")
     machine.put(UPSTREAM_FILE, "nameserver 10.0.0.2\n")
-    opened = {path: f"open(F, '<', '{path}') && read(F, $b, 1) > 0" for path in READABLE}
-    _put_asker(machine, opened | {"agent": f"-e '/proc/{machine.main_pid(AGENT)}'"})
+    asked = {path: f"open(F, '<', '{path}') && read(F, $b, 1) > 0" for path in READABLE}
+    link = _last(machine)["host"]["link"]["name"]
+    asked["counters"] = f"socket(S, 2, 2, 0) && ioctl(S, {SIOCETHTOOL}, pack('a16P', '{link}', $d = pack('Lx8188', {GSTATS})))"
+    asked["agent"] = f"-e '/proc/{machine.main_pid(AGENT)}'"
+    _put_asker(machine, asked)
     try:
-        booted.same("readable inside", _answers(_inside(machine)), {path: 0 for path in READABLE} | {"agent": 2})
+        booted.same("readable inside", _answers(_inside(machine)), {name: 0 for name in asked} | {"agent": 2})
     finally:
         machine.exec("rm", UPSTREAM_FILE)
     machine.exec("systemctl", "stop", AGENT)
     machine.exec("rm", AGENT_FILE)
     machine.exec("systemctl", "daemon-reload")
-    return f"{len(READABLE)} files of others read, the agent's process unseen"
+    return f"{len(READABLE)} files of others and the driver's counters read, the agent's process unseen"
 
 
 def judges_as_root_does(machine, stage):
@@ -205,7 +209,11 @@ def _judgement(report):
     host["problems"] = sorted(problem["cause"] for problem in report["host"]["problems"])
     targets = {}
     for target in report["targets"]:
-        stages = [[(a[stage] or {}).get("outcome") for stage in ("connect", "tls", "mtu", "http")] for a in target["addresses"]]
+        stages = [
+            [a["address"], a["place"], a["subnet"], (a["mtu"] or {}).get("link_mtu")]
+            + [(a[stage] or {}).get("outcome") for stage in ("connect", "tls", "mtu", "http")]
+            for a in target["addresses"]
+        ]
         problems = sorted((problem["cause"], problem["severity"]) for problem in target["problems"])
         targets[target["name"]] = (target["verdict"], target["cause"], problems, sorted(map(str, stages)))
     return {"verdict": report["verdict"], "host": host, "targets": targets}
