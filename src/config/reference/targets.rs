@@ -18,8 +18,8 @@ pub(super) const TARGET: Table = Table {
             otherwise: || "none; then `host` is needed, or the `name` of a default target".to_owned(),
             example: "\"kms\"",
             takes: Takes::Reload,
-            meaning: "An AWS service. Its host name and port are known for the region; `vpce-probe targets --service CODE` shows \
-                      them.",
+            meaning: "An AWS service. Its host name and port are known for the region: `vpce-probe targets --service kms` shows \
+                      those of one.",
             wrong: "A code whose host is not known is refused, with the nearest one that is; give `host` beside it.",
         },
         Key {
