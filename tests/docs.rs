@@ -203,7 +203,7 @@ fn filled_in(words: &[String]) -> Vec<String> {
         "N" => "3".to_owned(),
         "F" | "FILE" | "PATH" | "config.toml" | "/etc/vpce-probe/config.toml" => "config.example.toml".to_owned(),
         "REGION" => "eu-west-1".to_owned(),
-        "SERVICE" | "S" => "kms".to_owned(),
+        "SERVICE" | "S" | "CODE" => "kms".to_owned(),
         "SHELL" => "bash".to_owned(),
         "DURATION" | "D" => "5s".to_owned(),
         word => word.to_owned(),
@@ -326,13 +326,27 @@ fn every_config_is_valid() {
     none(&complaints);
 }
 
+/// A policy in a document is that of the file, and nobody pastes an old one.
 #[test]
-fn every_json_parses() {
+fn every_json_parses_and_policies_are_those_of_the_files() {
     let documents = documents();
+    let folder = root().join("packaging/iam");
+    let files: Vec<Value> = fs::read_dir(&folder)
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .map(|path| serde_json::from_str(&fs::read_to_string(path).expect("a policy")).expect("JSON"))
+        .collect();
+    let mut policies = 0;
     for (place, block) in blocks(&documents, "json") {
         let parsed: Result<Value, _> = serde_json::from_str(&block.text);
-        assert!(parsed.is_ok(), "{place}: {parsed:?}");
+        let value = parsed.unwrap_or_else(|error| panic!("{place}: {error}"));
+        if value.get("Statement").is_some() {
+            policies += 1;
+            assert!(files.contains(&value), "{place} is no policy of {}", folder.display());
+        }
     }
+    assert!(policies > 0, "no document shows a policy");
 }
 
 /// The alarms that a config gives, each with its description.

@@ -4,30 +4,30 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A document.
 #[derive(Debug, Default)]
-pub struct Document {
+pub(super) struct Document {
     /// What `#…` may name.
-    pub anchors: BTreeSet<String>,
+    pub(super) anchors: BTreeSet<String>,
     /// Each `[text](target)`, with its line.
-    pub links: Vec<(usize, String)>,
+    pub(super) links: Vec<(usize, String)>,
     /// Each `code` within a line, with its line.
-    pub spans: Vec<(usize, String)>,
+    pub(super) spans: Vec<(usize, String)>,
     /// Each block of code.
-    pub blocks: Vec<Block>,
+    pub(super) blocks: Vec<Block>,
 }
 
 /// A block of code.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Block {
+pub(super) struct Block {
     /// The line of its first line.
-    pub line: usize,
+    pub(super) line: usize,
     /// The word after its fence; empty without one, and where it is told by its indentation.
-    pub language: String,
+    pub(super) language: String,
     /// Its text, without what it is indented by.
-    pub text: String,
+    pub(super) text: String,
 }
 
 /// Takes a document apart.
-pub fn read(text: &str) -> Document {
+pub(super) fn read(text: &str) -> Document {
     let mut document = Document::default();
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let mut lines = text.lines().enumerate().map(|(at, line)| (at + 1, line)).peekable();
@@ -77,7 +77,7 @@ pub fn read(text: &str) -> Document {
 }
 
 /// The name that GitHub gives a heading: its text in small letters, without signs, with hyphens for blanks.
-pub fn anchor(heading: &str) -> String {
+pub(super) fn anchor(heading: &str) -> String {
     let text = plain(heading);
     let kept = text.trim().chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
     kept.flat_map(char::to_lowercase).map(|c| if c == ' ' { '-' } else { c }).collect()

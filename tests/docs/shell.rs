@@ -4,7 +4,7 @@ use std::{iter::Peekable, str::Chars};
 
 /// The commands, in their order; those within `$(…)` come before the one that they stand in. A word with `$(…)` in it keeps
 /// that as it is.
-pub fn commands(text: &str) -> Vec<Vec<String>> {
+pub(super) fn commands(text: &str) -> Vec<Vec<String>> {
     let mut reader =
         Reader { signs: text.chars().peekable(), found: Vec::new(), words: Vec::new(), word: None, awaited: None };
     reader.read();
@@ -12,7 +12,7 @@ pub fn commands(text: &str) -> Vec<Vec<String>> {
 }
 
 /// What a person types: the lines after a prompt, where there are prompts, else everything.
-pub fn typed(text: &str) -> String {
+pub(super) fn typed(text: &str) -> String {
     if !text.lines().any(|line| line.starts_with("$ ")) {
         return text.to_owned();
     }
@@ -96,7 +96,7 @@ impl Reader<'_> {
             text.push(sign);
         }
         self.found.extend(commands(&text));
-        self.word.get_or_insert_default().push_str(&format!("$({text})"));
+        self.word.get_or_insert_default().extend(["$(", &text, ")"]);
     }
 
     /// The sign and the word after it belong to no command; a number before it neither.
