@@ -27,6 +27,7 @@ USER = "vpce-probe"
 EDGE_SECONDS = 5
 MOST_EXPOSURE, JUDGED_SYSTEMD = 1.2, 252
 RESTART_SECONDS = 5
+NO_USERS = f"/etc/systemd/system/{UNIT}.d/10-no-user-namespaces.conf"
 
 
 def install(life):
@@ -285,6 +286,25 @@ def again(life):
     return f"active; config in force, {_many(life.owed)} from before delivered"
 
 
+def no_user_namespaces(life):
+    """On a host that forbids user namespaces, the package brings the drop-in without which the unit would not start."""
+    machine, limit = life.machine, "/proc/sys/user/max_user_namespaces"
+    install_again = getattr(life.manager, "reinstall", life.manager.install)
+    machine.sh(f"echo 0 >/run/none; mount --bind /run/none {limit}")
+    try:
+        install_again("first")
+    finally:
+        machine.sh(f"umount {limit}; rm /run/none")
+    _runs(life, "first")
+    forbidden = machine.sh(f"systemctl show -p PrivateUsers {UNIT}"), machine.sh(f"ls {NO_USERS}")
+    install_again("first")
+    _runs(life, "first")
+    same("the sandbox where they are forbidden, and allowed again",
+         (*forbidden, machine.sh(f"systemctl show -p PrivateUsers {UNIT}"), machine.sh(f"ls {NO_USERS} 2>/dev/null", check=False)),
+         ("PrivateUsers=no", NO_USERS, "PrivateUsers=yes", ""))
+    return "active without a user namespace; after the next installation, with namespaces again, with one"
+
+
 def purge(life):
     """Nothing is left: what lies on the disk is what lay there before, but for the system user."""
     stays = life.manager.purge()
@@ -366,6 +386,7 @@ def _many(owed):
 
 
 BY_HAND = [
-    install, sandbox, analysis, rounds, journal, reload_good, reload_bad, hung, killed, bad_config, reinstall, upgrade, downgrade, remove, again, purge,
+    install, sandbox, analysis, rounds, journal, reload_good, reload_bad, hung, killed, bad_config, reinstall, upgrade, downgrade, remove, again,
+    no_user_namespaces, purge,
 ]  # fmt: skip
-BY_AGENT = [install, sandbox, analysis, rounds, reinstall, broken_upgrade, upgrade, changed_for_old, remove, again, purge]
+BY_AGENT = [install, sandbox, analysis, rounds, reinstall, broken_upgrade, upgrade, changed_for_old, remove, again, no_user_namespaces, purge]
