@@ -14,10 +14,10 @@ help:
 	  'make lint     rustfmt, clippy with warnings as errors' \
 	  'make deny     crates, licences, sources (cargo-deny)' \
 	  'make release  the small binary in target/release, for this machine alone, and its size checked' \
-  'make packages .deb, .rpm, SSM Distributor, SBOM and SHA256SUMS in dist/, for both architectures: docs/building.md' \
-  'make life     install, watch, break, upgrade and remove what is in dist/ on booted systems: docs/lifecycle.md' \
-  'make foreign  the shipped aarch64 binary under qemu against the lab, the x86_64 one in the Debians of target/roots' \
-  'make reproducible  the packages twice, in two folders, byte for byte' \
+	  'make packages .deb, .rpm, SSM Distributor, SBOM and SHA256SUMS in dist/, for both architectures: docs/building.md' \
+	  'make life     install, watch, break, upgrade and remove what is in dist/ on booted systems: docs/lifecycle.md' \
+	  'make foreign  the shipped aarch64 binary under qemu against the lab, the x86_64 one in the Debians of target/roots' \
+	  'make reproducible  the packages twice, in two folders, byte for byte' \
 	  'make lab      every scenario of the lab against the debug binary' \
 	  'make bench    once against curl+dig, and with the path MTU measured against without; fails where that costs too much' \
 	  'make numbers  the daemon against its handshakes alone: CPU, memory, wake-ups, ticks, bytes; wants a quiet machine' \

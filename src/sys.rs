@@ -13,6 +13,6 @@ pub use self::{
     icmp::{IpVersion, report_icmp_errors},
     interfaces::{InterfaceAddress, interface_addresses},
     limits::raise_descriptor_limit,
-    route::{Route, RouteMtu, route_to},
+    route::{Route, RouteMtu, Routes, route_to},
     tcp::{TcpInfo, tcp_info},
 };

@@ -1,5 +1,8 @@
 //! The binary as a person or a script drives it: exit codes, what goes to which stream, and what is refused.
 
+#[path = "cli/man.rs"]
+mod man;
+
 use std::{
     fs,
     io::{Read, Write},
@@ -393,21 +396,4 @@ fn completions_are_scripts_of_their_shell() {
     assert_eq!((stdout.as_str(), stderr.as_str()), ("tcp-timeout\nnagios\n", ""));
     let (_, script, _) = run(&mut probe(&["completions", "fish"]));
     assert!(script.contains("-a \"tcp-timeout\""), "causes can be completed");
-}
-
-#[test]
-fn the_manual_page_names_every_verb_and_flag() {
-    let (code, page, _) = run(&mut probe(&["man"]));
-    assert_eq!(code, 0);
-    assert!(page.lines().any(|line| line.starts_with(".TH vpce-probe 1")), "{page}");
-    for heading in ["NAME", "SYNOPSIS", "COMMANDS", "\"EXIT STATUS\"", "FILES", "ENVIRONMENT"] {
-        assert!(page.lines().any(|line| line == format!(".SH {heading}")), "{heading}");
-    }
-    for verb in ["once", "check", "status", "targets", "explain", "completions", "man"] {
-        assert!(page.lines().any(|line| line == format!(".SS {verb}")), "{verb}");
-    }
-    for flag in ["config", "region", "service", "format", "explain", "timeout", "color", "quiet", "verbose", "fips"] {
-        assert!(page.contains(&format!("\\-\\-{flag}")), "{flag}");
-    }
-    assert!(!page.contains("tcp\\-timeout, "), "no list of all causes");
 }

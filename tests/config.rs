@@ -1,5 +1,8 @@
 //! The config layer from outside: the example is complete, every mistake is told at once and told well, nothing panics.
 
+#[path = "config/reference.rs"]
+mod reference;
+
 use std::{collections::BTreeSet, env, fs, path::Path, time::Duration};
 
 use proptest::{prop_assert, proptest};

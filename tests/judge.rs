@@ -123,6 +123,25 @@ fn the_document_of_causes_is_the_table() {
     assert!(kept == made, "docs/causes.md is stale: BLESS=1 cargo test --test judge");
 }
 
+/// What `explain`, the findings' `doc` and scripts point to is a heading of the document, and only one.
+#[test]
+fn every_cause_has_its_anchor_in_the_document() {
+    for cause in Cause::ALL {
+        let place = cause.place();
+        let (file, anchor) = place.split_once('#').expect("an anchor");
+        let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).expect(file);
+        let headings =
+            text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
+        assert_eq!(headings.filter(|heading| anchor_of(heading) == anchor).count(), 1, "{place}");
+    }
+}
+
+/// As GitHub, and what renders Markdown like it, makes it of a heading.
+fn anchor_of(heading: &str) -> String {
+    let kept = heading.to_lowercase().replace(' ', "-");
+    kept.chars().filter(|c| c.is_alphanumeric() || "-_".contains(*c)).collect()
+}
+
 fn causes_document() -> String {
     let mut out = String::from(
         "# Causes\n\nEvery reason that vpce-probe gives. Made from the table in the code (`BLESS=1 cargo test --test \

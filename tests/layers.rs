@@ -71,7 +71,6 @@ const FENCES: &[(&str, &[&str])] = &[
     ("toml", &["config"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
-    ("clap_mangen", &["cli"]),
     ("libc", &["sys"]),
     ("unsafe", &["sys"]),
     ("Timestamp::now", &["cli", "daemon", "deliver", "sink"]),

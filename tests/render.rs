@@ -450,7 +450,7 @@ fn every_report_obeys_the_published_schema() {
             assert!(!validator.is_valid(&twisted), "{name} with {pointer} = {wrong}");
         }
         // What may be absent is described all the same.
-        for pointer in ["/shipping/delivered", "/shipping/next_attempt"] {
+        for pointer in ["/shipping/delivered", "/shipping/next_attempt", "/findings/0/doc"] {
             let mut twisted = report.clone();
             if let Some(value) = twisted.pointer_mut(pointer) {
                 optional.insert(pointer);
@@ -459,7 +459,7 @@ fn every_report_obeys_the_published_schema() {
             }
         }
     }
-    assert_eq!(optional.len(), 2, "a fixture has them: {optional:?}");
+    assert_eq!(optional.len(), 3, "a fixture has them: {optional:?}");
 }
 
 /// The contract's keys, object by object.
@@ -495,6 +495,25 @@ const CONTRACT: &[(&str, &str)] = &[
 ];
 
 #[test]
+fn every_finding_says_where_the_documents_tell_of_it() {
+    let mut seen = 0;
+    for Fixture { name, round, .. } in fixtures() {
+        for text in [json::render(&round), json::compact(&round)] {
+            let report: Value = serde_json::from_str(&text).expect("JSON");
+            for finding in report["findings"].as_array().expect("findings") {
+                let place = format!("docs/causes.md#{}", finding["cause"].as_str().expect("a cause"));
+                assert_eq!(finding["doc"], Value::from(place), "{name}");
+                seen += 1;
+            }
+            // It is not read: one that somebody else wrote changes nothing.
+            let again: vpce_probe::model::round::Round = serde_json::from_str(&text).expect("a round");
+            assert_eq!(again.findings, round.findings, "{name}");
+        }
+    }
+    assert!(seen > 10, "{seen}");
+}
+
+#[test]
 fn the_schema_requires_the_contracts_keys_and_no_others() {
     let schema = fs::read_to_string(root().join("docs/schema/round.schema.json")).expect("the schema");
     let schema: Value = serde_json::from_str(&schema).expect("JSON");
@@ -517,6 +536,8 @@ fn explain_fits_the_terminal_and_names_every_cause() {
             assert!(row.trim_start().starts_with(cause.severity().as_str()), "{row}");
             let told = explain::cause(*cause, &style);
             assert!(told.starts_with(cause.as_str()), "{told}");
+            let place = format!("Document: /usr/share/doc/vpce-probe/{}", cause.place());
+            assert_eq!(told.lines().last(), Some(place.as_str()));
             for line in index.lines().chain(told.lines()) {
                 assert!(line.width() <= 80, "{cause}: {line}");
                 assert!(style.glyphs == Glyphs::Unicode || line.is_ascii(), "{cause}: {line}");

@@ -11,6 +11,8 @@ pub(super) struct Alarm<'a> {
     pub(super) name: String,
     /// What it means, and what to do next.
     pub(super) about: String,
+    /// Its section in docs/runbook.md.
+    pub(super) runbook: &'static str,
     /// The condition under which it exists at all.
     pub(super) condition: Option<&'static str>,
     /// Who is told.
@@ -109,7 +111,7 @@ impl Alarm<'_> {
         let actions = self.topic.actions();
         let rest = [
             ("AlarmName", json!({ "Fn::Sub": format!("${{AWS::StackName}}-{}", self.name) })),
-            ("AlarmDescription", self.about.into()),
+            ("AlarmDescription", format!("{}. Runbook: docs/runbook.md#{}", self.about, self.runbook).into()),
             ("ComparisonOperator", comparison.into()),
             ("Threshold", threshold),
             ("EvaluationPeriods", self.periods.of),

@@ -49,6 +49,7 @@ fn silent_hosts<'a>(rhythm: &Rhythm, scheme: Scheme<'_>) -> Alarm<'a> {
         about: "Fewer hosts report than expected: they are off, their daemon is down, or CloudWatch is out of their \
                 reach. On a host that should report: vpce-probe status"
             .to_owned(),
+        runbook: "silent-hosts",
         condition: Some("HasNoGroup"),
         topic: Topic::Alarm,
         watch: Watch::Math(vec![silence("${ExpectedHosts}", rhythm), rounds(rhythm, scheme)]),
@@ -119,6 +120,7 @@ fn healthy_hosts<'a>(rhythm: &Rhythm) -> Alarm<'a> {
             "A large share of the hosts cannot reach a required endpoint: the endpoint or the VPC is at fault, and not \
                 a host. On any host: vpce-probe status"
                 .to_owned(),
+        runbook: "healthy-hosts",
         condition: None,
         topic: Topic::Alarm,
         watch: watch(Series::of_vpc(Name::Healthy), Stat::Average, rhythm),
@@ -135,6 +137,7 @@ fn failures<'a>(rhythm: &Rhythm) -> Alarm<'a> {
         about: "At least one host found something broken in three of its last five rounds. The dashboard names causes \
                 and hosts; on such a host: vpce-probe status"
             .to_owned(),
+        runbook: "failures",
         condition: None,
         topic: Topic::Alarm,
         watch: watch(problems(Severity::Failure), Stat::Maximum, rhythm),
@@ -150,6 +153,7 @@ fn warnings<'a>(rhythm: &Rhythm) -> Alarm<'a> {
         about: "At least one host found something that works, but not as it should, in three of its last five rounds. \
                 On such a host: vpce-probe status"
             .to_owned(),
+        runbook: "warnings",
         condition: Some("TellsWarnings"),
         topic: Topic::Notice,
         watch: watch(problems(Severity::Warning), Stat::Maximum, rhythm),
@@ -165,6 +169,7 @@ fn sick_hosts<'a>(query: &str, rhythm: &Rhythm) -> Alarm<'a> {
         about: "The hosts among the contributors are not healthy, whatever VPC they are in. On each of them: \
                 vpce-probe status"
             .to_owned(),
+        runbook: "sick-hosts",
         condition: Some("NamesSickHosts"),
         topic: Topic::Alarm,
         watch: Watch::Math(vec![json!({
@@ -186,6 +191,7 @@ fn lost_data<'a>(rhythm: &Rhythm) -> Alarm<'a> {
         about: "A host threw measurements away: its spool was full, or CloudWatch refused them. On that host: \
                 vpce-probe status"
             .to_owned(),
+        runbook: "lost-data",
         condition: None,
         topic: Topic::Notice,
         watch: watch(Series::of_vpc(Name::Lost), Stat::Maximum, rhythm),
@@ -204,6 +210,7 @@ fn interfaces<'a>(named: &'a Named<'_>, rhythm: &Rhythm) -> Alarm<'a> {
             "Some addresses of {target} do not answer as they should: an endpoint interface is dead, or closed to some \
              hosts. On any host: vpce-probe status"
         ),
+        runbook: "interfaces-target",
         condition: None,
         topic: Topic::Alarm,
         watch: watch(Series::of(Name::AddressSuccess, Dimension::Target, target), Stat::Average, rhythm),
@@ -219,6 +226,7 @@ fn certificate<'a>(named: &'a Named<'_>, rhythm: &Rhythm) -> Alarm<'a> {
     Alarm {
         name: format!("certificate-{}", named.slug),
         about: format!("The certificate that {target} shows ends soon. On any host: vpce-probe status --explain"),
+        runbook: "certificate-target",
         condition: None,
         topic: Topic::Notice,
         watch: Watch::Series {

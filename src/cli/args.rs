@@ -42,8 +42,8 @@ pub(super) enum Verb {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Print the manual page (roff)
-    Man,
+    /// Print a manual page (roff): vpce-probe(8) or vpce-probe.toml(5)
+    Man(ManArgs),
 }
 
 /// `vpce-probe run`.
@@ -187,6 +187,23 @@ pub(super) struct ExplainArgs {
     /// When to use colour
     #[arg(long, value_enum, default_value_t = When::Auto, value_name = "WHEN")]
     pub(super) color: When,
+}
+
+/// `vpce-probe man`.
+#[derive(Debug, Args)]
+pub(super) struct ManArgs {
+    /// Which page
+    #[arg(long, value_enum, default_value_t = ManualPage::Program, value_name = "PAGE")]
+    pub(super) page: ManualPage,
+}
+
+/// A manual page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ManualPage {
+    /// vpce-probe(8): commands, exit codes, files, environment, causes
+    Program,
+    /// vpce-probe.toml(5): every key of the config
+    Config,
 }
 
 /// Which config file.

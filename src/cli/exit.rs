@@ -26,7 +26,8 @@ pub(super) enum Exit {
 }
 
 impl Exit {
-    const fn code(self) -> u8 {
+    /// The number.
+    pub(super) const fn code(self) -> u8 {
         match self {
             Self::Done => 0,
             Self::Judged(verdict) => verdict.exit_code(),

@@ -50,7 +50,7 @@ fn run(verb: Verb) -> Exit {
         Verb::Alarms(args) => alarms::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Completions { shell } => completions::run(shell),
-        Verb::Man => man::run(),
+        Verb::Man(args) => man::run(&args),
     }
 }
 

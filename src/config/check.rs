@@ -1,6 +1,6 @@
 //! From the document to plain values: every rule is applied, and every mistake is noted.
 
-use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use self::{
     budget::{Budget, Budgets},
@@ -8,11 +8,11 @@ use self::{
 };
 use super::{
     Address, Config, Dns, Mtu, MtuMode, ResolverChoice, Textfile, Timeouts, Tls,
+    bounds::{ATTEMPTS, CONFIRM, DEADLINE, EXPIRY, FAMILIES, INTERVAL, MODES, MOST_SERVERS, REPEAT, TIMEOUT},
     diagnostic::{Report, quoted},
     raw::{Setting, Table, Value},
     syntax::{Document, Extent},
 };
-use crate::model::plan::Family;
 
 mod budget;
 mod cloudwatch;
@@ -31,7 +31,7 @@ pub(super) fn check(document: &Document<'_>, report: &mut Report<'_>) -> Config 
     let region = root.read("region", report, name::region);
     let interval = root.read("interval", report, |value, report| value::duration(value, &INTERVAL, report));
     let round_deadline = root.read("round_deadline", report, |value, report| value::duration(value, &DEADLINE, report));
-    let confirm = root.read("confirm", report, |value, report| value.integer(1, 100, report));
+    let confirm = root.read("confirm", report, |value, report| value.integer(&CONFIRM, report));
     let family = root.read("family", report, |value, report| value::word(value, FAMILIES, report));
     let http = root.read("http", report, Value::flag);
     let extra_ca_file = root.read("extra_ca_file", report, value::path);
@@ -43,7 +43,7 @@ pub(super) fn check(document: &Document<'_>, report: &mut Report<'_>) -> Config 
     let dns = dns(&root.table("dns", "dns", report), report);
     let mtu_table = root.table("mtu", "mtu", report);
     let mtu_mode = mtu_table.read("mode", report, |value, report| value::word(value, MODES, report));
-    let repeat_every = mtu_table.read("repeat_every", report, |value, report| value.integer(1, 100_000, report));
+    let repeat_every = mtu_table.read("repeat_every", report, |value, report| value.integer(&REPEAT, report));
     let tls = tls(&root.table("tls", "tls", report), report);
     let address = root.table("address", "address", report);
     let allowed_cidrs = address.read("allowed_cidrs", report, value::private_networks);
@@ -148,7 +148,7 @@ fn budgets(
 fn dns(table: &Table<'_>, report: &mut Report<'_>) -> Dns {
     let defaults = Dns::default();
     let resolver = table.read("resolver", report, resolver);
-    let attempts = table.read("attempts", report, |value, report| value.integer(1, 10, report));
+    let attempts = table.read("attempts", report, |value, report| value.integer(&ATTEMPTS, report));
     let compare = table.read("compare_with_vpc", report, Value::flag);
     Dns {
         resolver: resolver.value().unwrap_or(defaults.resolver),
@@ -230,19 +230,3 @@ fn textfile(table: &Table<'_>, report: &mut Report<'_>) -> Textfile {
 fn count(setting: Setting<i64>, default: u32) -> u32 {
     setting.value().and_then(|n| u32::try_from(n).ok()).unwrap_or(default)
 }
-
-const FAMILIES: &[(&str, Family)] = &[("any", Family::Any), ("v4", Family::V4), ("v6", Family::V6)];
-
-const MODES: &[(&str, MtuMode)] = &[("full", MtuMode::Full), ("passive", MtuMode::Passive), ("off", MtuMode::Off)];
-
-/// Ten seconds: DNS, connect and TLS of a healthy round, ten times over; less only loads the resolver.
-const INTERVAL: RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::from_hours(24);
-const DEADLINE: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_mins(10);
-const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_mins(5);
-
-/// 398 days is the longest life of a public certificate (CA/Browser Forum, Baseline Requirements 6.3.2): more would
-/// warn of every one. Zero warns of none.
-const EXPIRY: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(398 * 24);
-
-/// Every server is asked for every name.
-const MOST_SERVERS: usize = 8;

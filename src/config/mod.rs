@@ -11,6 +11,7 @@ pub use crate::{
     model::plan::{Credentials, MtuMode},
 };
 
+mod bounds;
 mod check;
 mod diagnostic;
 pub mod duration;
@@ -18,6 +19,7 @@ mod keys;
 mod load;
 mod places;
 mod raw;
+pub mod reference;
 mod size;
 mod suggest;
 mod syntax;

@@ -2,7 +2,10 @@
 //!
 //! A walk over the parsed document, not serde: serde stops at the first mistake, and a tired operator wants them all.
 
-use std::{fmt, ops::Range};
+use std::{
+    fmt,
+    ops::{Range, RangeInclusive},
+};
 
 use toml::{
     Spanned,
@@ -214,8 +217,8 @@ impl<'t> Value<'t> {
     }
 
     /// A whole number within bounds.
-    pub(super) fn integer(self, least: i64, most: i64, report: &mut Report<'_>) -> Option<i64> {
-        let range = format!("write a whole number from {least} to {most}");
+    pub(super) fn integer(self, bounds: &RangeInclusive<i64>, report: &mut Report<'_>) -> Option<i64> {
+        let range = format!("write a whole number from {} to {}", bounds.start(), bounds.end());
         let number = match self.node.get_ref() {
             DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix()).ok(),
             DeValue::String(text) => {
@@ -231,7 +234,7 @@ impl<'t> Value<'t> {
                 return None;
             }
         };
-        let within = number.filter(|number| (least..=most).contains(number));
+        let within = number.filter(|number| bounds.contains(number));
         if within.is_none() {
             let written = self.found();
             report.error(&self.span(), format!("{}: {written} is out of range", self.key), Some(range));

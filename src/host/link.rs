@@ -43,21 +43,49 @@ pub(super) fn own_addresses() -> Vec<IpNet> {
     all.into_iter().collect()
 }
 
-/// What the drivers say of the instance's allowances, over all links; `None` where no driver has these counters.
-pub(super) fn allowances(links: &[Link]) -> Option<Allowances> {
-    let counters: Vec<(String, u64)> = links
-        .iter()
-        .take(MOST_DRIVERS)
-        .filter_map(|link| sys::driver_counters(&link.name).ok())
-        .flatten()
-        .filter(|(name, _)| name == LINKLOCAL || name == CONNTRACK)
-        .collect();
-    if counters.is_empty() {
-        return None;
+/// The drivers that were found to know nothing of allowances: each look at a driver's counters copies all of their names
+/// out of the kernel, and a link that had none of these gets none as long as the links stay what they are.
+#[derive(Debug, Default)]
+pub(super) struct Drivers {
+    links: Vec<Link>,
+    without: BTreeSet<String>,
+}
+
+impl Drivers {
+    /// What the drivers say of the instance's allowances, over all links; `None` where no driver has these counters.
+    pub(super) fn allowances(&mut self, links: &[Link]) -> Option<Allowances> {
+        if self.links != links {
+            self.without.clear();
+            self.links = links.to_vec();
+        }
+        let mut sum = None;
+        for link in links.iter().take(MOST_DRIVERS) {
+            if self.without.contains(&link.name) {
+                continue;
+            }
+            match allowances_of(link) {
+                Some(one) => {
+                    let Allowances { linklocal, conntrack } = sum.unwrap_or(Allowances { linklocal: 0, conntrack: 0 });
+                    sum = Some(Allowances {
+                        linklocal: linklocal.saturating_add(one.linklocal),
+                        conntrack: conntrack.saturating_add(one.conntrack),
+                    });
+                }
+                None => {
+                    self.without.insert(link.name.clone());
+                }
+            }
+        }
+        sum
     }
-    let sum =
-        |wanted| counters.iter().filter(|(name, _)| name == wanted).fold(0, |sum: u64, (_, n)| sum.saturating_add(*n));
-    Some(Allowances { linklocal: sum(LINKLOCAL), conntrack: sum(CONNTRACK) })
+}
+
+fn allowances_of(link: &Link) -> Option<Allowances> {
+    let counters = sys::driver_counters(&link.name).ok()?;
+    let value = |wanted| counters.iter().find(|(name, _)| name == wanted).map(|(_, value)| *value);
+    let (linklocal, conntrack) = (value(LINKLOCAL), value(CONNTRACK));
+    (linklocal.is_some() || conntrack.is_some())
+        .then(|| Allowances { linklocal: linklocal.unwrap_or(0), conntrack: conntrack.unwrap_or(0) })
 }
 
 fn leads_out(address: IpAddr) -> bool {

@@ -21,7 +21,7 @@ use ipnet::IpNet;
 use tokio::time::Instant;
 
 pub use self::watch::Watch;
-use self::{files::Root, imds::Question, sockets::Connections};
+use self::{files::Root, imds::Question, link::Drivers, sockets::Connections};
 use crate::model::{
     cause::Cause,
     host::{AgentState, HostFacts, ImdsState, RegionSource, Role},
@@ -86,8 +86,7 @@ pub async fn discover(query: &Query) -> HostFacts {
         }
     };
     // The question to IMDS is on its way while the files are read.
-    let (answer, local) =
-        tokio::join!(asked, async { local(query, Root::new(&query.root), &mut Connections::default()) });
+    let (answer, local) = tokio::join!(asked, async { local(query, Root::new(&query.root), &mut Kept::default()) });
     facts(query, scene, local, answer, start)
 }
 
@@ -122,24 +121,31 @@ pub fn local_region(query: &Query) -> (Option<String>, RegionSource) {
     region::choose(query.known.region.as_deref(), &query.environment, None, &search)
 }
 
+/// What need not be read anew for each round.
+#[derive(Debug, Default)]
+struct Kept {
+    connections: Connections,
+    drivers: Drivers,
+}
+
 /// What files, routes and drivers say.
 struct Local {
     facts: HostFacts,
     search: Vec<String>,
 }
 
-fn local(query: &Query, root: Root<'_>, connections: &mut Connections) -> Local {
+fn local(query: &Query, root: Root<'_>, kept: &mut Kept) -> Local {
     let links = link::links(root);
     let (name_servers, search) = resolv_conf::read(root);
     let seen = agent::read(root, SystemTime::now());
     let facts = HostFacts {
         link: link::default_link(root, &links),
-        allowances: link::allowances(&links),
+        allowances: kept.drivers.allowances(&links),
         links,
         resolvers: name_servers.iter().map(|server| server.address.ip()).collect(),
         name_servers,
         proxies: proxy::read(root, &query.environment, &seen.pids),
-        established: connections.look(root, &seen.agent),
+        established: kept.connections.look(root, &seen.agent),
         agent: seen.agent,
         ..HostFacts::default()
     };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::{task::JoinHandle, time::Instant};
 
-use super::{Query, Scene, facts, files::Root, imds, local, sockets::Connections};
+use super::{Kept, Query, Scene, facts, files::Root, imds, local};
 use crate::model::host::{HostFacts, ImdsState};
 
 /// What outlives a round of what is known about the host.
@@ -18,7 +18,7 @@ pub struct Watch {
     /// Answers in a row that did not tell all.
     failures: u32,
     doubted: bool,
-    connections: Connections,
+    kept: Kept,
 }
 
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl Watch {
                 said.answer.clone()
             }
         };
-        let local = local(query, Root::new(&query.root), &mut self.connections);
+        let local = local(query, Root::new(&query.root), &mut self.kept);
         facts(query, scene, local, answer, start)
     }
 
@@ -58,7 +58,7 @@ impl Watch {
 
     /// The agent was found without its connection: that is over as soon as it has one.
     pub fn doubt_agent(&mut self) {
-        self.connections.forget();
+        self.kept.connections.forget();
     }
 
     /// Other questions are asked from now on.

@@ -285,6 +285,12 @@ impl Cause {
             Scope::Target | Scope::Across | Scope::Host | Scope::Shipping => None,
         }
     }
+
+    /// Where the documents tell of it: `docs/causes.md#tcp-timeout`, from the folder that they are in.
+    #[must_use]
+    pub fn place(self) -> String {
+        format!("docs/causes.md#{self}")
+    }
 }
 
 impl fmt::Display for Cause {

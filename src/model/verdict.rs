@@ -2,7 +2,7 @@
 
 use std::{fmt, net::IpAddr};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct as _};
 
 use super::cause::{Cause, Stage};
 
@@ -125,7 +125,7 @@ pub struct Problem {
 }
 
 /// One conclusion for a person: what is wrong with which targets, and what to do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Finding {
     /// The reason.
     pub cause: Cause,
@@ -137,4 +137,19 @@ pub struct Finding {
     pub summary: String,
     /// Steps in the order to take them; a command stands alone after a colon or as the whole step.
     pub advice: Vec<String>,
+}
+
+/// Its fields, and `doc`: where the documents tell of the cause. That follows from the cause, and so is written and never
+/// read.
+impl Serialize for Finding {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Finding", 6)?;
+        fields.serialize_field("cause", &self.cause)?;
+        fields.serialize_field("severity", &self.severity)?;
+        fields.serialize_field("targets", &self.targets)?;
+        fields.serialize_field("summary", &self.summary)?;
+        fields.serialize_field("advice", &self.advice)?;
+        fields.serialize_field("doc", &self.cause.place())?;
+        fields.end()
+    }
 }

@@ -133,7 +133,7 @@ impl<'a> Chain<'a> {
 
     /// What a measurement needs, unless the plan or the kernel forbids one.
     fn measuring(&mut self, line: &Line) -> Option<Measuring> {
-        let Shared { plan, tls, mtu, deadline, .. } = self.shared;
+        let Shared { plan, tls, mtu, routes, deadline, .. } = self.shared;
         match (plan.mtu.mode, line.fault()) {
             (MtuMode::Off, _) => return None,
             (MtuMode::Full | MtuMode::Passive, Some(fault)) => {
@@ -142,7 +142,7 @@ impl<'a> Chain<'a> {
             }
             (MtuMode::Full | MtuMode::Passive, None) => {}
         }
-        let facts = record::facts(line, self.peer.ip());
+        let facts = record::facts(line, self.peer.ip(), routes);
         let key = Key { target: self.target.name.clone(), address: self.peer.ip() };
         let site = Site::new(self.peer, self.target, tls, line, mtu, (plan.limits.mtu, *deadline));
         Some(Measuring { site, key, facts })

@@ -39,6 +39,7 @@ use crate::{
         plan::{Plan, TlsPlan},
         target::{Expect, Target},
     },
+    sys::Routes,
 };
 
 /// Why nothing could be probed: our own fault or the host's, never a target's.
@@ -110,6 +111,7 @@ impl Prober {
             deadline,
             slots: Semaphore::new(MOST_CONNECTIONS),
             mtu: mtu::Common::default(),
+            routes: Mutex::default(),
             memory: Arc::clone(&self.memory),
         });
         let mut tasks = JoinSet::new();
@@ -145,6 +147,8 @@ struct Shared {
     slots: Semaphore,
     /// What the path-MTU measurements share.
     mtu: mtu::Common,
+    /// Which ways packets take.
+    routes: Mutex<Routes>,
     /// What is remembered of earlier rounds' measurements.
     memory: Arc<Mutex<mtu::Memory>>,
 }

@@ -36,6 +36,8 @@ pub fn cause(cause: Cause, style: &Style) -> String {
     page.gap();
     page.line(&[Paint::Strong.span("Who can mend it")]);
     page.flow(&Paint::Plain.span("  "), 2, &Paint::Plain.span(told.owner.to_string()));
+    page.gap();
+    page.line(&[Paint::Faint.span(format!("Document: {DOCUMENTS}/{}", cause.place()))]);
     page.finish()
 }
 
@@ -44,18 +46,14 @@ pub fn cause(cause: Cause, style: &Style) -> String {
 pub fn index(style: &Style) -> String {
     let mut page = Page::new(style);
     let name = Cause::ALL.iter().map(|cause| cause.as_str().len()).max().unwrap_or(0);
-    for scope in SCOPES {
+    for (title, causes) in groups() {
         page.gap();
-        page.line(&[Paint::Strong.span(title(scope))]);
-        for cause in Cause::ALL.iter().filter(|cause| cause.scope() == scope) {
+        page.line(&[Paint::Strong.span(title)]);
+        for cause in causes {
             let severity = cause.severity();
             let lead = format!("  {severity:7}  {cause:name$}  ");
             let hang = lead.len();
-            page.flow(
-                &Paint::from(severity).span(lead),
-                hang,
-                &Paint::Plain.span(first_sentence(cause.text().meaning)),
-            );
+            page.flow(&Paint::from(severity).span(lead), hang, &Paint::Plain.span(in_short(cause)));
         }
     }
     page.gap();
@@ -63,9 +61,22 @@ pub fn index(style: &Style) -> String {
     page.finish()
 }
 
-fn first_sentence(words: &str) -> &str {
+/// All causes by what they are about, each group with its title, in the order in which a round works.
+pub fn groups() -> impl Iterator<Item = (&'static str, Vec<Cause>)> {
+    SCOPES
+        .into_iter()
+        .map(|scope| (title(scope), Cause::ALL.iter().copied().filter(|cause| cause.scope() == scope).collect()))
+}
+
+/// What a cause means, in one sentence.
+#[must_use]
+pub fn in_short(cause: Cause) -> &'static str {
+    let words = cause.text().meaning;
     words.split_inclusive(". ").next().unwrap_or(words).trim_end()
 }
+
+/// Where the packages put the documents.
+pub const DOCUMENTS: &str = "/usr/share/doc/vpce-probe";
 
 fn about(scope: Scope) -> String {
     match scope {

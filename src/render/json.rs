@@ -27,18 +27,26 @@ fn escaped(mut plain: String) -> String {
         return plain;
     }
     let mut out = String::with_capacity(plain.len() + 1);
-    for c in plain.chars() {
-        // Only within strings can such a character stand: serde_json escapes those below U+0020 and leaves DEL, the C1
-        // controls and the bidirectional overrides, which a terminal obeys.
-        if c != '\n' && (c.is_control() || text::is_hidden(c)) {
+    // Only within strings can such a character stand: serde_json escapes those below U+0020 and leaves DEL, the C1
+    // controls and the bidirectional overrides, which a terminal obeys.
+    let mut rest = plain.as_str();
+    while let Some(at) = rest.find(is_obeyed) {
+        let (kept, more) = rest.split_at(at);
+        let mut chars = more.chars();
+        out += kept;
+        for c in chars.by_ref().take(1) {
             let mut units = [0; 2];
             for unit in c.encode_utf16(&mut units) {
                 out += format!("\\u{unit:04x}").as_str();
             }
-        } else {
-            out.push(c);
         }
+        rest = chars.as_str();
     }
+    out += rest;
     out.push('\n');
     out
+}
+
+fn is_obeyed(c: char) -> bool {
+    c != '\n' && (c.is_control() || text::is_hidden(c))
 }

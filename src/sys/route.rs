@@ -2,7 +2,7 @@
 
 mod wire;
 
-use std::{io, net::IpAddr, os::fd::OwnedFd, time::Duration};
+use std::{collections::BTreeMap, io, net::IpAddr, os::fd::OwnedFd, time::Duration};
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -43,18 +43,44 @@ pub enum RouteMtu {
 /// answer: no route, or one that forbids. `InvalidInput` for a source of the other IP version, `TimedOut` without an answer
 /// in time, `InvalidData` for one that cannot be read.
 pub fn route_to(destination: IpAddr, source: Option<IpAddr>) -> io::Result<Route> {
-    let destination = destination.to_canonical();
-    let source = source.map(|source| source.to_canonical()).filter(|source| !source.is_unspecified());
-    if source.is_some_and(|source| source.is_ipv4() != destination.is_ipv4()) {
-        return Err(io::ErrorKind::InvalidInput.into());
+    Routes::default().to(destination, source)
+}
+
+/// Routes as of one short span of time, a round: one socket, and each link is asked once. Cheap until the first question.
+#[derive(Debug, Default)]
+pub struct Routes {
+    kernel: Option<Kernel>,
+    /// The MTU of each link that a route used.
+    links: BTreeMap<u32, Option<u32>>,
+}
+
+impl Routes {
+    /// What [`route_to`] says.
+    ///
+    /// # Errors
+    /// Likewise.
+    pub fn to(&mut self, destination: IpAddr, source: Option<IpAddr>) -> io::Result<Route> {
+        let destination = destination.to_canonical();
+        let source = source.map(|source| source.to_canonical()).filter(|source| !source.is_unspecified());
+        if source.is_some_and(|source| source.is_ipv4() != destination.is_ipv4()) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let mut kernel = match self.kernel.take() {
+            Some(kernel) => kernel,
+            None => Kernel::open()?,
+        };
+        let way = kernel.way(destination, source)?;
+        let link_mtu = match way.link {
+            Some(link) => match self.links.get(&link) {
+                Some(&known) => known,
+                None => *self.links.entry(link).or_insert(kernel.link_mtu(link)?),
+            },
+            None => None,
+        };
+        // After an error the next question gets a socket of its own.
+        self.kernel = Some(kernel);
+        Ok(way.meaning(link_mtu))
     }
-    let mut kernel = Kernel::open()?;
-    let way = kernel.way(destination, source)?;
-    let link_mtu = match way.link {
-        Some(link) => kernel.link_mtu(link)?,
-        None => None,
-    };
-    Ok(way.meaning(link_mtu))
 }
 
 /// What the kernel said of the route.
@@ -99,6 +125,7 @@ impl Way {
 }
 
 /// A socket to the kernel's routing tables.
+#[derive(Debug)]
 struct Kernel {
     socket: OwnedFd,
     /// The number of the last request.
@@ -221,7 +248,9 @@ mod tests {
     use proptest::prelude::{any, prop, proptest};
     use rustix::net::{SendFlags, bind, getsockname, netlink::SocketAddrNetlink, sendto};
 
-    use super::{CACHE_ERROR, CACHE_EXPIRES, Kernel, METRIC_MTU, ROUTE_HEADER, Route, RouteMtu, Way, route_to, wire};
+    use super::{
+        CACHE_ERROR, CACHE_EXPIRES, Kernel, METRIC_MTU, ROUTE_HEADER, Route, RouteMtu, Routes, Way, route_to, wire,
+    };
 
     const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -331,6 +360,22 @@ mod tests {
             assert_eq!(route_to(LOOPBACK, source).expect("a route"), wanted);
             assert_eq!(route_to(mapped, source).expect("a route"), wanted);
         }
+    }
+
+    /// One socket and one look at the link serve a round, and an error costs the next question nothing.
+    #[test]
+    fn later_questions_are_answered_as_the_first() {
+        let mut routes = Routes::default();
+        let other = IpAddr::V4(Ipv4Addr::new(127, 9, 9, 9));
+        for destination in [LOOPBACK, other, LOOPBACK] {
+            assert_eq!(routes.to(destination, None).expect("a route"), route_to(destination, None).expect("a route"));
+        }
+        assert_eq!(routes.links.values().collect::<Vec<_>>(), [&Some(65_536)]);
+        // 240.0.0.0/4 is nobody's source (EINVAL).
+        let strange = IpAddr::V4(Ipv4Addr::new(240, 0, 0, 1));
+        routes.to(LOOPBACK, Some(strange)).expect_err("no source of this host's");
+        assert!(routes.kernel.is_none());
+        assert_eq!(routes.to(LOOPBACK, Some(LOOPBACK)).expect("a route").link_mtu, Some(65_536));
     }
 
     #[test]

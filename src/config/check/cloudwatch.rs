@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::value;
 use crate::config::{
-    CloudWatch, Credentials, Detail,
+    CloudWatch,
+    bounds::{CREDENTIALS, DETAILS, DOLLARS, FLUSH, LONGEST_NAME, MOST_FIXED, SPOOL},
     diagnostic::{Report, quoted},
     duration::show,
     raw::{At, Setting, Table, Value},
@@ -20,9 +21,7 @@ pub(super) fn read(table: &Table<'_>, interval: &Setting<Duration>, report: &mut
     let defaults = CloudWatch::default();
     let enabled = table.read("enabled", report, Value::flag);
     let namespace = table.read("namespace", report, namespace);
-    let flush = table.read("flush_interval", report, |value, report| {
-        value::duration(value, &(Duration::from_secs(10)..=Duration::from_hours(1)), report)
-    });
+    let flush = table.read("flush_interval", report, |value, report| value::duration(value, &FLUSH, report));
     let detail = table.read("detail", report, |value, report| value::word(value, DETAILS, report));
     let endpoint_url = table.read("endpoint_url", report, endpoint_url);
     let fips = table.read("fips", report, Value::flag);
@@ -34,8 +33,7 @@ pub(super) fn read(table: &Table<'_>, interval: &Setting<Duration>, report: &mut
     let extra = table.read("extra_dimension_sets", report, |value, report| dimension_sets(value, &own, report));
     let usd = table.read("monthly_warning_usd", report, dollars);
     let spool = table.table("spool", "cloudwatch.spool", report);
-    let spool_max_size =
-        spool.read("max_size", report, |value, report| value::size(value, &(100_000..=10_000_000_000), report));
+    let spool_max_size = spool.read("max_size", report, |value, report| value::size(value, &SPOOL, report));
 
     if let Some(flush) = flush.at()
         && let Some(interval) = interval.or_default(crate::config::Config::default().interval)
@@ -75,7 +73,7 @@ pub(super) fn read(table: &Table<'_>, interval: &Setting<Duration>, report: &mut
 fn namespace(value: Value<'_>, report: &mut Report<'_>) -> Option<String> {
     let text = value::plain(value, report)?;
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '/' | '#' | ':' | ' ');
-    let (problem, hint) = if text.len() > 255 {
+    let (problem, hint) = if text.len() > LONGEST_NAME {
         ("is longer than 255 characters", "write a shorter one".to_owned())
     } else if text.starts_with(':') {
         ("begins with \":\"", format!("write {}", quoted(text.trim_start_matches(':'))))
@@ -146,7 +144,7 @@ fn fixed_dimensions(value: Value<'_>, report: &mut Report<'_>) -> Option<Vec<(St
 fn dimension_name(name: &At<&str>, report: &mut Report<'_>) -> Option<String> {
     let hint = "write a name in plain ASCII of 1 to 255 characters, not beginning with \":\"".to_owned();
     let text = name.value;
-    if !is_dimension_text(text, 255) || text.starts_with(':') {
+    if !is_dimension_text(text, LONGEST_NAME) || text.starts_with(':') {
         report.error(&name.span, format!("{} cannot name a dimension", quoted(text)), Some(hint));
         return None;
     }
@@ -225,28 +223,15 @@ fn dimension(value: Value<'_>, fixed: &[String], report: &mut Report<'_>) -> Opt
 
 fn dollars(value: Value<'_>, report: &mut Report<'_>) -> Option<f64> {
     let number = value.number(report)?;
-    if (0.0..=1_000_000.0).contains(&number) {
+    if DOLLARS.contains(&number) {
         return Some(number);
     }
     let what = format!("{}: {number} is out of range", value.key);
-    report.error(&value.span(), what, Some("write a number from 0 to 1000000".to_owned()));
+    report.error(&value.span(), what, Some(format!("write a number from {} to {}", DOLLARS.start(), DOLLARS.end())));
     None
 }
 
-const DETAILS: &[(&str, Detail)] =
-    &[("fleet", Detail::Fleet), ("heartbeat", Detail::Heartbeat), ("instance", Detail::Instance)];
-
-const CREDENTIALS: &[(&str, Credentials)] = &[
-    ("auto", Credentials::Auto),
-    ("imds", Credentials::Imds),
-    ("environment", Credentials::Environment),
-    ("ecs", Credentials::Ecs),
-];
-
 /// Dimensions that vpce-probe sets, beside [`DIMENSIONS`].
 const OWN: &[&str] = &["Severity", "Cause"];
-
-/// CloudWatch allows 30 dimensions; the rest is for vpce-probe's own.
-const MOST_FIXED: usize = 30 - DIMENSIONS.len();
 
 const URL_HINT: &str = "write it like \"https://monitoring.eu-west-1.amazonaws.com\"";

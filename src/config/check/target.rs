@@ -7,6 +7,7 @@ use crate::{
     catalog::service,
     config::{
         Target,
+        bounds::{LONGEST_NAME, PORT},
         diagnostic::{Report, quoted},
         raw::{At, Setting, Table, Value},
         suggest,
@@ -56,7 +57,7 @@ impl Entry {
         let service = table.read("service", report, value::plain);
         let host = table.read("host", report, name::host);
         let name = table.read("name", report, target_name);
-        let port = table.read("port", report, |value, report| value.integer(1, 65_535, report));
+        let port = table.read("port", report, |value, report| value.integer(&PORT, report));
         let expects: Vec<(&str, Expect)> = Expect::ALL.iter().map(|expect| (expect.as_str(), *expect)).collect();
         let expect = table.read("expect", report, |value, report| value::word(value, &expects, report));
         let required = table.read("required", report, Value::flag);
@@ -177,7 +178,7 @@ fn refuse_repeats(entries: &[Entry], report: &mut Report<'_>) {
 /// A name that can stand in a table, in a metric's dimension and in a log.
 fn target_name(value: Value<'_>, report: &mut Report<'_>) -> Option<String> {
     let text = value::plain(value, report)?;
-    let problem = if text.len() > 255 {
+    let problem = if text.len() > LONGEST_NAME {
         "is longer than 255 bytes"
     } else if !text.bytes().all(|b| b.is_ascii_graphic() || b == b' ') {
         "has characters that a CloudWatch dimension cannot hold"

@@ -1,6 +1,10 @@
 //! The record of a path-MTU measurement, and what an ordinary connection shows beside its own work.
 
-use std::{net::IpAddr, time::Duration};
+use std::{
+    net::IpAddr,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use crate::{
     model::{
@@ -11,13 +15,13 @@ use crate::{
         line::Line,
         mtu::{self, Arrival, Ending, Evidence, Facts, Site},
     },
-    sys::{self, RouteMtu},
+    sys::{RouteMtu, Routes},
 };
 
 /// What is known of the path of `line`, which has just been opened, to `peer`.
-pub(super) fn facts(line: &Line, peer: IpAddr) -> Facts {
+pub(super) fn facts(line: &Line, peer: IpAddr, routes: &Mutex<Routes>) -> Facts {
     // Where netlink is forbidden, what ICMP taught can only be seen while it happens.
-    let route = sys::route_to(peer, line.local()).ok();
+    let route = routes.lock().unwrap_or_else(PoisonError::into_inner).to(peer, line.local()).ok();
     let learnt = route.and_then(|route| match route.mtu {
         Some(RouteMtu::Learnt(bytes)) => Some(bytes),
         Some(RouteMtu::Set(_)) | None => None,

@@ -1,7 +1,7 @@
 """A booted Debian: systemd, journald and dbus for real, in systemd-nspawn, on the instance's place in a lab.
 
-The root is that of tests/lab/setup; what a machine writes lies in memory and is gone with it. Its network is the lab's
-`host` namespace, so `Lab.down` ends whatever of it may be left.
+Its root is one of those of tests/lab/setup; what a machine writes lies in memory and is gone with it. Its network is the
+lab's `host` namespace, so `Lab.down` ends whatever of it may be left.
 """
 
 import json
@@ -14,28 +14,30 @@ import time
 from cloudkit.bench import SceneFailed, until
 from labkit import netns
 
-ROOT = pathlib.Path(__file__).resolve().parents[3] / "target" / "roots" / "bookworm"
+ROOTS = pathlib.Path(__file__).resolve().parents[3] / "target" / "roots"
+ROOT = "bookworm"
 CGROUPS = [pathlib.Path("/sys/fs/cgroup/unified"), pathlib.Path("/sys/fs/cgroup")]
 BOOT_SECONDS, DOWN_SECONDS = 60, 15
 POWER_OFF = signal.SIGRTMIN + 4
 
 
 class Machine:
-    """One booted machine."""
+    """One booted machine; `root` is the name of one of tests/lab/setup's."""
 
-    def __init__(self, name, namespace, log):
+    def __init__(self, name, namespace, log, root=ROOT):
         self.name, self._namespace, self._log = name, namespace, log
+        self._root = ROOTS / root
         base = next(path for path in CGROUPS if (path / "cgroup.procs").exists())
         self._cgroup = base / f"vp-{name}"
         self._nspawn, self._leader = None, None
 
     def up(self):
         """Boots it, and waits until systemd has started everything."""
-        if not ROOT.is_dir():
-            raise SceneFailed(f"{ROOT} is missing: run tests/lab/setup")
+        if not self._root.is_dir():
+            raise SceneFailed(f"{self._root} is missing: run tests/lab/setup")
         self._cgroup.mkdir()
         command = [
-            "systemd-nspawn", "--quiet", f"--directory={ROOT}", "--boot", f"--machine={self.name}", "--volatile=overlay",
+            "systemd-nspawn", "--quiet", f"--directory={self._root}", "--boot", f"--machine={self.name}", "--volatile=overlay",
             f"--network-namespace-path={netns.NETNS_DIR}/{self._namespace}", "--register=no", "--keep-unit",
             "--resolv-conf=off", "--timezone=off", "--link-journal=no", "--console=read-only",
         ]  # fmt: skip

@@ -8,25 +8,11 @@ import re
 import time
 import traceback
 
-from cloudkit import boot
+from cloudkit import boot, booted, unitscenes
 from cloudkit.bench import INTERVAL, SceneFailed, Stage, until
+from cloudkit.booted import BAD_CONFIG, CONFIG, CONFIG_FILE, UNIT, UNIT_FILE
 from labkit import lab
 
-UNIT = "vpce-probe.service"
-CONFIG_FILE = "/etc/vpce-probe/config.toml"
-CONFIG = """
-interval = "10s"
-round_deadline = "4s"
-[timeouts]
-resolve = "1s"
-connect = "1s"
-tls = "1s"
-http = "1s"
-mtu = "3s"
-[cloudwatch]
-flush_interval = "10s"
-"""
-BAD_CONFIG = 'interval = "1s"\nunknown = 1\n'
 MESSAGE_ID = "MESSAGE_ID"
 
 
@@ -37,11 +23,13 @@ def run(options):
         return 2
     lab_id = f"b{os.getpid()}"
     stage, failed = Stage(lab_id, options.bin), []
-    machine = boot.Machine(lab_id, f"vp{lab_id}-host", f"/run/{lab_id}.log")
+    machine = boot.Machine(lab_id, f"vp{lab_id}-host", f"/run/{lab_id}.log", options.root)
     try:
         stage.raise_all()
         machine.up()
         install(machine, stage, options)
+        if options.names and starts.__name__ not in options.names:
+            machine.exec("systemctl", "start", UNIT)
         for name, scene in SCENES.items():
             if options.names and name not in options.names:
                 continue
@@ -67,13 +55,19 @@ def run(options):
 
 
 def install(machine, stage, options):
-    """The unit, the binary, a config, and the lab's name server and root."""
+    """What the package brings: the unit, its user, its preset, the binary, a config; and the lab's name server and root."""
+    files = options.unit.parent
     machine.put("/usr/bin/vpce-probe", pathlib.Path(options.bin).read_bytes(), "755")
-    machine.put(f"/etc/systemd/system/{UNIT}", options.unit.read_text())
+    machine.put(UNIT_FILE, options.unit.read_text())
+    machine.put("/usr/lib/sysusers.d/vpce-probe.conf", (files / "vpce-probe.sysusers").read_text())
+    machine.put("/usr/lib/systemd/system-preset/80-vpce-probe.preset", (files / "vpce-probe.preset").read_text())
+    machine.put(booted.EXAMPLE_FILE, (files / "example.conf").read_text())
     machine.put(CONFIG_FILE, CONFIG)
     machine.put("/etc/resolv.conf", (stage.state / "etc" / "resolv.conf").read_text())
     machine.put("/etc/ssl/certs/ca-certificates.crt", (stage.state / "trust" / "ca-certificates.crt").read_text())
+    machine.exec("systemd-sysusers", "/usr/lib/sysusers.d/vpce-probe.conf")
     machine.exec("systemctl", "daemon-reload")
+    machine.exec("systemctl", "preset", UNIT)
 
 
 def restore(machine):
@@ -90,8 +84,8 @@ def restore(machine):
 def starts(machine, stage):
     """Active by READY, a STATUS in words, rounds in CloudWatch."""
     machine.exec("systemctl", "start", UNIT)
-    _active(machine)
-    status = until(lambda: _status(machine) if "healthy" in _status(machine) else None, 30, "healthy in StatusText")
+    booted.active(machine)
+    status = until(lambda: booted.status(machine) if "healthy" in booted.status(machine) else None, 30, "healthy in StatusText")
     until(lambda: len(stage.books().ticks()) >= 2, 60, "two rounds at CloudWatch")
     pid = machine.main_pid(UNIT)
     fields = machine.exec("cat", f"/proc/{pid}/status").stdout
@@ -103,13 +97,13 @@ def starts(machine, stage):
 
 def says_it_in_fields(machine, stage):
     """Records carry the fields that the contract promises; priorities filter; an outage of CloudWatch is told likewise."""
-    count, first = len(_changes(machine)), machine.journal()[-1]
+    count, first = len(booted.changes(machine)), machine.journal()[-1]
     stage.silence(*stage.addresses_of("ssm"))
-    until(lambda: len(_changes(machine)) > count, 45, "ssm's failure in the journal")
-    failure = _changes(machine)[-1]
+    until(lambda: len(booted.changes(machine)) > count, 45, "ssm's failure in the journal")
+    failure = booted.changes(machine)[-1]
     stage.silence()
-    until(lambda: len(_changes(machine)) > count + 1, 45, "ssm's recovery in the journal")
-    recovery = _changes(machine)[-1]
+    until(lambda: len(booted.changes(machine)) > count + 1, 45, "ssm's recovery in the journal")
+    recovery = booted.changes(machine)[-1]
     wanted = {
         "VPCE_TARGET": "ssm",
         "VPCE_HOST": "ssm.eu-west-1.amazonaws.com",
@@ -121,21 +115,21 @@ def says_it_in_fields(machine, stage):
         "PRIORITY": "3",
         "SYSLOG_IDENTIFIER": "vpce-probe",
     }
-    _same("the failure's fields", {field: failure.get(field) for field in wanted}, wanted)
+    booted.same("the failure's fields", {field: failure.get(field) for field in wanted}, wanted)
     if failure.get("VPCE_ADDRESS") not in stage.addresses_of("ssm") or not failure.get("VPCE_ADVICE"):
         raise SceneFailed(f"no address or no advice: {failure}")
-    _same("the recovery", [recovery.get(f) for f in ("VPCE_VERDICT", "VPCE_PREVIOUS", "PRIORITY")], ["healthy", "failed", "6"])
-    since = _after(machine, first)
+    booted.same("the recovery", [recovery.get(f) for f in ("VPCE_VERDICT", "VPCE_PREVIOUS", "PRIORITY")], ["healthy", "failed", "6"])
+    since = booted.after(machine, first)
     if nameless := [record["MESSAGE"] for record in since if not re.fullmatch("[0-9a-f]{32}", record.get(MESSAGE_ID, ""))]:
         raise SceneFailed(f"records without a MESSAGE_ID: {nameless}")
     # Elapsed is a round's: it stands in the records of rounds.
     rounds = [r for r in since if r[MESSAGE_ID] != failure[MESSAGE_ID]]
     if not rounds or not all(float(r["VPCE_ELAPSED_MS"]) > 0 for r in rounds):
         raise SceneFailed(f"records of rounds without VPCE_ELAPSED_MS: {rounds}")
-    errors = _after(machine, first, "-p", "err")
-    _same("errors", [(r.get("VPCE_TARGET"), r["VPCE_VERDICT"]) for r in errors], [("ssm", "failed"), (None, "failed")])
-    by_id = _after(machine, first, f"MESSAGE_ID={failure[MESSAGE_ID]}")
-    _same("records found by the MESSAGE_ID", [r["VPCE_VERDICT"] for r in by_id], ["failed", "healthy"])
+    errors = booted.after(machine, first, "-p", "err")
+    booted.same("errors", [(r.get("VPCE_TARGET"), r["VPCE_VERDICT"]) for r in errors], [("ssm", "failed"), (None, "failed")])
+    by_id = booted.after(machine, first, f"MESSAGE_ID={failure[MESSAGE_ID]}")
+    booted.same("records found by the MESSAGE_ID", [r["VPCE_VERDICT"] for r in by_id], ["failed", "healthy"])
     return f"{failure['VPCE_PREVIOUS']} -> {failure['VPCE_VERDICT']}: {failure['VPCE_CAUSE']} of {failure['VPCE_ADDRESS']}"
 
 
@@ -144,7 +138,7 @@ def says_what_is_not_delivered(machine, stage):
     first = machine.journal()[-1]
 
     def told(event):
-        return [record for record in _after(machine, first) if record.get("VPCE_EVENT") == event]
+        return [record for record in booted.after(machine, first) if record.get("VPCE_EVENT") == event]
 
     stage.cloudwatch(mode="throttle")
     try:
@@ -154,8 +148,8 @@ def says_what_is_not_delivered(machine, stage):
         stage.cloudwatch(heal=True)
     (recovery,) = until(lambda: told("shipping-recovered"), 45, "the end of it in the journal")
     (trouble,) = told("shipping-trouble")
-    _same("the trouble", [trouble[f] for f in ("VPCE_CAUSE", "VPCE_SEVERITY", "PRIORITY")], ["publish-throttled", "note", "4"])
-    _same("the recovery", [recovery[f] for f in ("VPCE_PREVIOUS", "PRIORITY")], ["publish-throttled", "6"])
+    booted.same("the trouble", [trouble[f] for f in ("VPCE_CAUSE", "VPCE_SEVERITY", "PRIORITY")], ["publish-throttled", "note", "4"])
+    booted.same("the recovery", [recovery[f] for f in ("VPCE_PREVIOUS", "PRIORITY")], ["publish-throttled", "6"])
     for record in (trouble, recovery):
         if not re.fullmatch("[0-9a-f]{32}", record[MESSAGE_ID]):
             raise SceneFailed(f"no MESSAGE_ID: {record}")
@@ -171,19 +165,19 @@ def reloads(machine, stage):
     machine.put(CONFIG_FILE, BAD_CONFIG)
     machine.exec("systemctl", "reload", UNIT)
     until(lambda: any("unknown" in r["MESSAGE"] for r in machine.journal("-p", "warning")), 15, "the mistake in the journal")
-    until(lambda: "config" in _status(machine), 15, "the refusal in StatusText")
-    status = _status(machine)
+    until(lambda: "config" in booted.status(machine), 15, "the refusal in StatusText")
+    status = booted.status(machine)
     machine.put(CONFIG_FILE, CONFIG)
     machine.exec("systemctl", "reload", UNIT)
-    _same("main process", machine.main_pid(UNIT), pid)
+    booted.same("main process", machine.main_pid(UNIT), pid)
     return status
 
 
 def journald_restarts(machine, stage):
     """journald restarted: rounds go on, and what is said afterwards is there."""
     machine.exec("systemctl", "restart", "systemd-journald")
-    _still_in_time(machine, stage, 2)
-    _says_a_change(machine, stage)
+    booted.still_in_time(machine, stage, 2)
+    booted.says_a_change(machine, stage)
 
 
 def journald_stalls(machine, stage):
@@ -191,10 +185,10 @@ def journald_stalls(machine, stage):
     pid = machine.main_pid("systemd-journald.service")
     machine.signal("STOP", pid)
     try:
-        _still_in_time(machine, stage, 2)
+        booted.still_in_time(machine, stage, 2)
     finally:
         machine.signal("CONT", pid)
-    _says_a_change(machine, stage)
+    booted.says_a_change(machine, stage)
 
 
 def journald_stops(machine, stage):
@@ -202,16 +196,16 @@ def journald_stops(machine, stage):
     pid = machine.main_pid(UNIT)
     machine.exec("systemctl", "stop", "systemd-journald.socket", "systemd-journald-dev-log.socket", "systemd-journald")
     try:
-        _still_in_time(machine, stage, 2)
+        booted.still_in_time(machine, stage, 2)
     finally:
         machine.exec("systemctl", "start", "systemd-journald.socket", "systemd-journald-dev-log.socket", "systemd-journald")
-    _says_a_change(machine, stage)
-    _same("main process", machine.main_pid(UNIT), pid)
+    booted.says_a_change(machine, stage)
+    booted.same("main process", machine.main_pid(UNIT), pid)
 
 
 def second_instance(machine, _):
     """A second unit beside it ends with 75, and is not started again."""
-    unit = machine.exec("cat", f"/etc/systemd/system/{UNIT}").stdout
+    unit = machine.exec("cat", UNIT_FILE).stdout
     # Without the unit's directories: systemd would remove the first one's together with the second.
     kept = ("[", "Type=", "NotifyAccess=", "ExecStart=", "Restart")
     second = "\n".join(line for line in unit.splitlines() if line.startswith(kept))
@@ -225,38 +219,37 @@ def second_instance(machine, _):
     machine.exec("systemctl", "reset-failed", "second")
     machine.exec("rm", "/etc/systemd/system/second.service")
     machine.exec("systemctl", "daemon-reload")
-    _same("the second", shown, {"ExecMainStatus": "75", "NRestarts": "0", "ActiveState": "failed"})
-    _active(machine)
+    booted.same("the second", shown, {"ExecMainStatus": "75", "NRestarts": "0", "ActiveState": "failed"})
+    booted.active(machine)
 
 
 def killed(machine, _):
     """kill -9: started again after RestartSec."""
-    before = _restarts(machine)
+    before = booted.restarts(machine)
     machine.signal("KILL", machine.main_pid(UNIT))
-    until(lambda: _restarts(machine) == before + 1 and _is_active(machine), 20, "active again")
+    until(lambda: booted.restarts(machine) == before + 1 and booted.is_active(machine), 20, "active again")
 
 
 def watchdog(machine, _):
     """A daemon that hangs is killed by the watchdog, and started again."""
-    before = _restarts(machine)
+    before = booted.restarts(machine)
     limit = machine.show(UNIT, "WatchdogUSec")["WatchdogUSec"]
     began = time.monotonic()
     machine.signal("STOP", machine.main_pid(UNIT))
-    until(lambda: _restarts(machine) == before + 1 and _is_active(machine), 100, f"active again (watchdog {limit})")
+    until(lambda: booted.restarts(machine) == before + 1 and booted.is_active(machine), 100, f"active again (watchdog {limit})")
     return f"limit {limit}, active again after {time.monotonic() - began:.0f} s"
 
 
 def bad_config(machine, _):
     """A bad config: failed before READY with 78, and not started again."""
     machine.exec("systemctl", "stop", UNIT)
-    before = _restarts(machine)
     machine.put(CONFIG_FILE, BAD_CONFIG)
     if machine.exec("systemctl", "start", UNIT, check=False).returncode == 0:
         raise SceneFailed("it became active with a bad config")
     time.sleep(7)  # longer than RestartSec
     shown = machine.show(UNIT, "ExecMainStatus", "ActiveState")
-    _same("the unit", shown, {"ExecMainStatus": "78", "ActiveState": "failed"})
-    _same("restarts", _restarts(machine), before)
+    booted.same("the unit", shown, {"ExecMainStatus": "78", "ActiveState": "failed"})
+    booted.same("restarts since that start", booted.restarts(machine), 0)
     said = machine.exec("journalctl", "-u", UNIT, "-n", "20", "-o", "cat", "--no-pager").stdout
     for word in ("interval", "unknown"):
         if word not in said:
@@ -272,7 +265,7 @@ def stops(machine, stage):
     machine.exec("systemctl", "stop", UNIT)
     seconds = time.monotonic() - began
     shown = machine.show(UNIT, "ActiveState", "Result", "ExecMainStatus")
-    _same("the unit", shown, {"ActiveState": "inactive", "Result": "success", "ExecMainStatus": "0"})
+    booted.same("the unit", shown, {"ActiveState": "inactive", "Result": "success", "ExecMainStatus": "0"})
     if seconds > 4:
         raise SceneFailed(f"took {seconds:.1f} s to stop")
     machine.exec("systemctl", "start", UNIT)
@@ -285,60 +278,7 @@ SCENES = {
         starts, says_it_in_fields, says_what_is_not_delivered, reloads, journald_restarts, journald_stalls, journald_stops, second_instance, killed,
         watchdog, bad_config, stops,
     )
-}  # fmt: skip
-
-
-# -- what scenes share --
-
-
-def _status(machine):
-    return machine.show(UNIT, "StatusText")["StatusText"]
-
-
-def _is_active(machine):
-    return machine.show(UNIT, "ActiveState")["ActiveState"] == "active"
-
-
-def _active(machine):
-    if not _is_active(machine):
-        raise SceneFailed(machine.exec("systemctl", "status", UNIT, "--no-pager", check=False).stdout)
-
-
-def _restarts(machine):
-    return int(machine.show(UNIT, "NRestarts")["NRestarts"])
-
-
-def _changes(machine):
-    """Records of changes of ssm's verdict."""
-    return [r for r in machine.journal() if r.get("VPCE_TARGET") == "ssm" and r.get("VPCE_PREVIOUS")]
-
-
-def _after(machine, record, *words):
-    """Records behind this one. journalctl's own --after-cursor passes over one more where a filter is given."""
-    since = int(record["__REALTIME_TIMESTAMP"])
-    return [other for other in machine.journal(*words) if int(other["__REALTIME_TIMESTAMP"]) > since]
-
-
-def _says_a_change(machine, stage):
-    """Something happens, and the journal tells it: it takes records again."""
-    count = len(machine.journal())
-    stage.silence(*stage.addresses_of("ssm"))
-    try:
-        until(lambda: len(machine.journal()) > count, 45, "a record in the journal")
-    finally:
-        stage.silence()
-    until(lambda: len(machine.journal()) > count + 1, 45, "the recovery in the journal")
-
-
-def _still_in_time(machine, stage, rounds):
-    """So many more rounds are made, none later than an interval and a round's length after the one before."""
-    written = _written(machine)
-    for _ in range(rounds):
-        written = until(lambda: _written(machine) if _written(machine) > written else None, INTERVAL + 6, "the next round")
-
-
-def _written(machine):
-    return float(machine.exec("stat", "-c", "%.Y", "/run/vpce-probe/last.json").stdout)
+} | unitscenes.SCENES  # fmt: skip
 
 
 def _evidence(machine):
@@ -357,8 +297,3 @@ def _keep(machine, folder):
         "last.json": ["cat", "/run/vpce-probe/last.json"],
     }.items():
         (folder / name).write_text(machine.exec(*command, check=False).stdout)
-
-
-def _same(what, found, expected):
-    if found != expected:
-        raise SceneFailed(f"{what}: {found!r}, not {expected!r}")

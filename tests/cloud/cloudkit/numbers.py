@@ -11,10 +11,12 @@ import os
 import pathlib
 import re
 import select
+import shutil
 import socket
 import statistics
 import struct
 import subprocess
+import tempfile
 import threading
 import time
 import traceback
@@ -78,16 +80,17 @@ def run(options):
 
 
 def _play(name, lab_id, options, program):
-    stage = Stage(lab_id, options.bin)
+    stage, memory = Stage(lab_id, options.bin), tempfile.mkdtemp(dir="/dev/shm")
     try:
         stage.raise_all()
-        _configure(stage, f"{stage.state}/runtime")
+        _configure(stage, memory)
         return STAGES[name](stage, options.rounds, program)
     except Exception:
         log = stage.state / "daemon.log"
         return [], [traceback.format_exc(limit=-4) + (log.read_text()[-2000:] if log.exists() else "")]
     finally:
         stage.down()
+        shutil.rmtree(memory)
 
 
 def _configure(stage, runtime):

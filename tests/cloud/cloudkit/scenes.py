@@ -388,6 +388,37 @@ def reloaded_replies_lost(stage):
     return settle(stage, doubles=2)
 
 
+@scene(150)
+def metrics_turned_off(stage):
+    """An outage, then a reload with metrics off: probing goes on, nothing is put; on again: what waited arrives, once."""
+    daemon = stage.daemon.start()
+    await_ticks(stage, 1)
+    stage.cloudwatch(mode="500")
+    time.sleep(2 * INTERVAL)
+    _reload(stage, "enabled = false")
+    daemon.lives[-1][1] = time.time()
+    stage.cloudwatch(heal=True)
+    # A request that was under way at that moment may still arrive.
+    time.sleep(INTERVAL)
+    before, rounds = len(accepted(stage)), len(daemon.status_lines())
+    time.sleep(2 * INTERVAL)
+    same("requests while metrics are off", len(accepted(stage)), before)
+    if len(daemon.status_lines()) <= rounds or daemon.last().get("shipping"):
+        raise SceneFailed(f"no round, or one that tells of deliveries: {daemon.status_lines()[-2:]}, {daemon.last().get('shipping')}")
+    _reload(stage, "")
+    daemon.lives.append([time.time(), None])
+    await_ticks(stage, len(stage.books().ticks()) + 2)
+    caught_up(stage)
+    return settle(stage)
+
+
+def _reload(stage, cloudwatch):
+    stage.configure(cloudwatch=cloudwatch)
+    before = len(stage.daemon.notes)
+    stage.daemon.send(signal.SIGHUP)
+    until(lambda: stage.daemon.told("READY=1", before), 20, "READY")
+
+
 @scene(90)
 def bad_reload(stage):
     """SIGHUP with a bad config: refused with every mistake, said in STATUS, the old one stays."""

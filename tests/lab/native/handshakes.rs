@@ -1,8 +1,9 @@
 //! The least that a round can cost: its DNS questions and its handshakes, and nothing else.
 //!
 //! `handshakes RESOLVER SECONDS NAME=ADDRESS,ADDRESS…` asks for each name's A and AAAA records, opens a connection to each
-//! address and makes one full, verified handshake there, with the TLS settings of vpce-probe; all side by side, once in so
-//! many seconds. Each round is a line on standard output. The bench holds the daemon's CPU time against this.
+//! address, makes one full, verified handshake there with the TLS settings of vpce-probe, and closes it in order; all side
+//! by side, once in so many seconds. Each round is a line on standard output. The bench holds the daemon's CPU time against
+//! this.
 
 use std::{
     env,
@@ -24,6 +25,7 @@ use rustls::{
     version::{TLS12, TLS13},
 };
 use tokio::{
+    io::AsyncWriteExt,
     net::{TcpStream, UdpSocket},
     task::JoinSet,
     time::{MissedTickBehavior, interval},
@@ -82,7 +84,8 @@ async fn probe(resolver: SocketAddr, target: Target, tls: TlsConnector) -> Ended
         tasks.spawn(async move {
             let stream = TcpStream::connect((address, 443)).await?;
             stream.set_nodelay(true)?;
-            tls.connect(name, stream).await.map(drop)
+            // RFC 8446, section 6.1: who closes its side says so.
+            tls.connect(name, stream).await?.shutdown().await
         });
     }
     while let Some(done) = tasks.join_next().await {

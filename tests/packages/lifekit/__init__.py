@@ -1,0 +1,1 @@
+"""What tests/packages/life is made of."""
