@@ -291,7 +291,10 @@ def _matrix(rows):
 
 def _details(rows):
     """For docs/lifecycle.md: what the first system saw at each step, and what became of the spoilt packages."""
-    seen = {row.step: row.seen for row in reversed(rows) if not ALL[row.life].spoil}
+    seen = {}
+    for row in rows:
+        if not ALL[row.life].spoil:
+            seen.setdefault(row.step, row.seen)
     spoilt = {row.life: row.seen for row in rows if ALL[row.life].spoil}
-    lines = ["| step | seen |", "|---|---|", *(f"| {step} | {text} |" for step, text in reversed(seen.items()))]
+    lines = ["| step | seen |", "|---|---|", *(f"| {step} | {text} |" for step, text in seen.items())]
     return lines + ["", "| spoilt | seen |", "|---|---|", *(f"| {life} | {text} |" for life, text in spoilt.items())]
