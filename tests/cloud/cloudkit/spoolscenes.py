@@ -106,7 +106,9 @@ def spool_gone(stage):
     stage.cloudwatch(mode="refuse")
     delivered = set(stage.books().ticks())
     waiting = until(lambda: _waiting(stage, delivered, 3), 6 * INTERVAL, "three rounds in the spool")
-    shutil.rmtree(stage.state / "var" / "spool")
+    # Out of the daemon's sight at once: else it may add a file while others are being removed.
+    aside = (stage.state / "var" / "spool").rename(stage.state / "var" / "aside")
+    shutil.rmtree(aside)
     gone = [frame.tick for frame in waiting]
     until(lambda: "spool-degraded" in daemon.causes(), SOON, "spool-degraded in last.json")
     stage.cloudwatch(heal=True)
