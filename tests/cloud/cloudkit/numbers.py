@@ -42,8 +42,9 @@ QUIET_FROM, QUIET_TO = 1.5, 8.5
 
 # Of the same handshakes alone: a round that does nothing more than those, and one as it is by default, which also asks
 # a question over HTTP, watches each path's MTU, and ships.
-# AIM is what is asked for, and was missed when this was written (docs/numbers.md): the bounds keep it from getting worse.
-AIM, MOST_CPU_BARE, MOST_CPU = 1.4, 1.9, 2.2
+# AIM is what is asked for. The first holds it, the second missed it when this was written (docs/numbers.md), and is kept from
+# getting worse.
+AIM, MOST_CPU_BARE, MOST_CPU = 1.4, 1.4, 1.7
 MOST_RSS_KB = 11 * 1024
 MAIN = "vpce-probe"
 THREADS = {MAIN, "disk", "log"}
