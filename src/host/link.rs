@@ -1,6 +1,6 @@
 //! Links with their MTU, the link of the default route, own addresses, and the driver's allowance counters.
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::{collections::BTreeSet, io, net::IpAddr};
 
 use ipnet::IpNet;
 
@@ -64,28 +64,30 @@ impl Drivers {
                 continue;
             }
             match allowances_of(link) {
-                Some(one) => {
+                Ok(Some(one)) => {
                     let Allowances { linklocal, conntrack } = sum.unwrap_or(Allowances { linklocal: 0, conntrack: 0 });
                     sum = Some(Allowances {
                         linklocal: linklocal.saturating_add(one.linklocal),
                         conntrack: conntrack.saturating_add(one.conntrack),
                     });
                 }
-                None => {
+                Ok(None) => {
                     self.without.insert(link.name.clone());
                 }
+                // Nothing was learnt, and little was spent.
+                Err(_) => {}
             }
         }
         sum
     }
 }
 
-fn allowances_of(link: &Link) -> Option<Allowances> {
-    let counters = sys::driver_counters(&link.name).ok()?;
+fn allowances_of(link: &Link) -> io::Result<Option<Allowances>> {
+    let counters = sys::driver_counters(&link.name)?;
     let value = |wanted| counters.iter().find(|(name, _)| name == wanted).map(|(_, value)| *value);
     let (linklocal, conntrack) = (value(LINKLOCAL), value(CONNTRACK));
-    (linklocal.is_some() || conntrack.is_some())
-        .then(|| Allowances { linklocal: linklocal.unwrap_or(0), conntrack: conntrack.unwrap_or(0) })
+    Ok((linklocal.is_some() || conntrack.is_some())
+        .then(|| Allowances { linklocal: linklocal.unwrap_or(0), conntrack: conntrack.unwrap_or(0) }))
 }
 
 fn leads_out(address: IpAddr) -> bool {
