@@ -352,10 +352,12 @@ impl<'a> Chain<'a> {
         site.begin();
         let packets = [mtu::SMALLEST, line.widest_out()];
         let mut evidence = record::evidence(line, facts, Ending::Done);
-        let mut ordinary = left.map(|secured| {
-            let (_, session) = secured.into_parts();
-            Channel::new(Arc::clone(line), session, None)
-        });
+        let mut ordinary = None;
+        if let Some(secured) = left
+            && let Some((_, session)) = before(site.end(), secured.into_parts()).await
+        {
+            ordinary = Some(Channel::new(Arc::clone(line), session, None));
+        }
         let mut combed = match &mut ordinary {
             Some(channel) => channel.comb(self.target, &packets, site.end()).await,
             None => site.comb(Shape::Natural, &packets).await,

@@ -3,31 +3,30 @@
 mod certificates;
 mod fault;
 mod sizing;
+mod verifier;
 mod wire;
 
 use std::{collections::HashSet, future::poll_fn, io, pin::Pin, sync::Arc, task::Poll, time::Duration};
 
 use rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, Error, ProtocolVersion, SignatureScheme,
-    client::{
-        Resumption, WebPkiServerVerifier,
-        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    },
+    ClientConfig, ClientConnection, ProtocolVersion,
+    client::{Resumption, WebPkiServerVerifier},
     crypto::{
         CryptoProvider,
         aws_lc_rs::{self, kx_group},
     },
-    pki_types::{CertificateDer, ServerName, UnixTime},
+    pki_types::{ServerName, UnixTime},
 };
 use time::OffsetDateTime;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 pub(super) use self::sizing::{Hello, Sizing};
 pub(super) use self::wire::Wire;
 use self::{
-    certificates::Chain,
+    certificates::NO_CHAIN,
     fault::{Scene, Spoke},
+    verifier::{Recorder, Verifier},
     wire::Sight,
 };
 use super::{
@@ -50,7 +49,7 @@ pub(super) struct Client {
     /// The same with classical key shares only; `None` where the plan asks for nothing else.
     small: Option<ClientConfig>,
     sizing: Sizing,
-    verifier: Arc<WebPkiServerVerifier>,
+    verifier: Arc<Verifier>,
     trusted: HashSet<Vec<u8>>,
 }
 
@@ -85,14 +84,14 @@ impl Client {
         let provider = Arc::new(provider(plan.post_quantum));
         let unusable = |error: &dyn std::fmt::Display| ProbeError::TrustStore(error.to_string());
         let trusted = roots.subjects().into_iter().map(|subject| subject.as_ref().to_vec()).collect();
-        let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
+        let rules = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
             .build()
             .map_err(|error| unusable(&error))?;
         let settings = |provider: Arc<CryptoProvider>| {
             let mut config = ClientConfig::builder_with_provider(provider)
                 .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
                 .map_err(|error| unusable(&error))?
-                .with_webpki_verifier(Arc::clone(&verifier))
+                .with_webpki_verifier(Arc::clone(&rules))
                 .with_no_client_auth();
             // With resumption nothing would be verified, and no certificate flight sent, from the second round on.
             config.resumption = Resumption::disabled();
@@ -102,6 +101,7 @@ impl Client {
         let config = settings(provider)?;
         let small = plan.post_quantum.then(|| settings(Arc::new(self::provider(false)))).transpose()?;
         let sizing = Sizing::new().map_err(|error| unusable(&error))?;
+        let verifier = Arc::new(Verifier::new(rules));
         Ok(Self { config, small, sizing, verifier, trusted })
     }
 
@@ -128,13 +128,6 @@ impl Client {
         }));
         TlsConnector::from(Arc::new(config))
     }
-
-    /// What verification says at the first end of life in the chain, when none of its certificates is past it.
-    fn apart_from_dates(&self, sent: &[CertificateDer<'_>], name: &ServerName<'_>) -> Option<Error> {
-        let (leaf, others) = sent.split_first()?;
-        let ends = Chain::read(sent).certificates.iter().map(|certificate| certificate.not_after).min()?;
-        self.verifier.verify_server_cert(leaf, others, name, &[], unix(ends)).err()
-    }
 }
 
 /// Makes the handshake with the server called `host` over `io`, with a large hello where the plan asks for one at all.
@@ -155,7 +148,8 @@ where
     let connector = client.connector(hello, &notes.sight, notes.now);
     let wire = Wire::new(io, notes.sight.clone());
     match connector.connect(name.clone(), wire).into_fallible().await {
-        Ok(stream) => {
+        Ok(mut stream) => {
+            stream.get_mut().0.shaken();
             notes.session = Session::of(&stream);
             Ok(Secured { stream })
         }
@@ -172,8 +166,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Secured<IO> {
         self.stream.get_ref().0.inner()
     }
 
-    /// The session apart from its connection.
-    pub(super) fn into_parts(self) -> (IO, ClientConnection) {
+    /// The session apart from its connection, after everything that it said. An error shows with the next use, too.
+    pub(super) async fn into_parts(mut self) -> (IO, ClientConnection) {
+        let _ = self.stream.flush().await;
         let (wire, session) = self.stream.into_inner();
         (wire.into_inner(), session)
     }
@@ -201,15 +196,17 @@ impl TlsNotes {
 
     fn read(&self, client: &Client, error: &io::Error, host: &str, name: &ServerName<'_>) -> Stop {
         let seen = self.sight.look();
+        let shown = seen.shown.as_deref();
         fault::read(
             error,
             &Scene {
                 host,
                 now: self.now,
                 heard: &seen.heard,
-                sent: &seen.chain,
+                sent: shown.map(|shown| shown.sent.as_slice()).unwrap_or_default(),
+                chain: shown.map_or(&NO_CHAIN, |shown| &shown.chain),
                 trusted: &client.trusted,
-                apart_from_dates: client.apart_from_dates(&seen.chain, name),
+                apart_from_dates: shown.and_then(|shown| client.verifier.apart_from_dates(shown, name)),
             },
         )
     }
@@ -236,7 +233,7 @@ impl Notes for TlsNotes {
 
     fn record(self, ended: Ended) -> TlsRecord {
         let seen = self.sight.look();
-        let chain = Chain::read(&seen.chain);
+        let chain = seen.shown.as_ref().map_or(&NO_CHAIN, |shown| &shown.chain);
         let sent = chain.length > 0;
         let leaf = chain.leaf();
         TlsRecord {
@@ -290,56 +287,6 @@ fn provider(post_quantum: bool) -> CryptoProvider {
 
 fn unix(moment: OffsetDateTime) -> UnixTime {
     UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(moment.unix_timestamp()).unwrap_or(0)))
-}
-
-/// Verifies as rustls does, and remembers what it was shown, so that an untrusted chain can be described too.
-struct Recorder {
-    verifier: Arc<WebPkiServerVerifier>,
-    sight: Sight,
-    now: UnixTime,
-}
-
-impl std::fmt::Debug for Recorder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Recorder").finish_non_exhaustive()
-    }
-}
-
-impl ServerCertVerifier for Recorder {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        self.sight.look().chain =
-            std::iter::once(end_entity).chain(intermediates).map(|der| der.clone().into_owned()).collect();
-        self.verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, self.now)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.verifier.verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.verifier.verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.verifier.supported_verify_schemes()
-    }
 }
 
 #[cfg(test)]
@@ -427,7 +374,7 @@ mod tests {
     }
 
     /// A plan that trusts `authority`, in a file that lives as long as the second value.
-    fn plan(authority: &str) -> (TlsPlan, tempfile::NamedTempFile) {
+    pub(super) fn plan(authority: &str) -> (TlsPlan, tempfile::NamedTempFile) {
         let mut file = tempfile::NamedTempFile::new().expect("a file");
         file.write_all(authority.as_bytes()).expect("written");
         let plan = TlsPlan {

@@ -1,12 +1,7 @@
 //! Reads the certificates that a server sent, trusted or not. The bytes are hostile until proven otherwise: whatever
 //! cannot be read is left out, and everything is bounded.
 
-use std::{
-    cell::RefCell,
-    collections::HashMap,
-    net::{Ipv4Addr, Ipv6Addr},
-    sync::Arc,
-};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use rustls::pki_types::CertificateDer;
 use time::OffsetDateTime;
@@ -28,12 +23,15 @@ use crate::probe::words::printable;
 #[derive(Debug, Default)]
 pub(super) struct Chain {
     /// Those that can be read, at most [`MOST_CERTIFICATES`].
-    pub(super) certificates: Vec<Arc<Certificate>>,
+    pub(super) certificates: Vec<Certificate>,
     /// All of them together, in DER bytes.
     pub(super) bytes: u64,
     /// How many were sent.
     pub(super) length: u32,
 }
+
+/// That of a server that sent none.
+pub(super) static NO_CHAIN: Chain = Chain { certificates: Vec::new(), bytes: 0, length: 0 };
 
 /// One certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +58,7 @@ impl Chain {
     /// Reads `sent`.
     pub(super) fn read(sent: &[CertificateDer<'_>]) -> Self {
         Self {
-            certificates: sent.iter().take(MOST_CERTIFICATES).filter_map(|der| known(der)).collect(),
+            certificates: sent.iter().take(MOST_CERTIFICATES).filter_map(|der| Certificate::read(der)).collect(),
             bytes: sent.iter().map(|der| der.len() as u64).sum(),
             length: u32::try_from(sent.len()).unwrap_or(u32::MAX),
         }
@@ -68,7 +66,7 @@ impl Chain {
 
     /// The certificate of the server itself, if it can be read.
     pub(super) fn leaf(&self) -> Option<&Certificate> {
-        self.certificates.first().map(Arc::as_ref)
+        self.certificates.first()
     }
 
     /// The leaf, its issuer, that one's issuer and so on, as far as they were sent, in whatever order.
@@ -76,7 +74,7 @@ impl Chain {
         let mut path: Vec<&Certificate> = self.leaf().into_iter().collect();
         while let Some(last) = path.last().copied()
             && !last.is_self_issued()
-            && let Some(next) = self.certificates.iter().map(Arc::as_ref).find(|other| {
+            && let Some(next) = self.certificates.iter().find(|other| {
                 other.raw_subject == last.raw_issuer && !path.iter().any(|taken| std::ptr::eq(*taken, *other))
             })
         {
@@ -117,28 +115,6 @@ impl Certificate {
     pub(super) fn days_left(&self, now: OffsetDateTime) -> i64 {
         (self.not_after - now).whole_seconds().div_euclid(86_400)
     }
-}
-
-thread_local! {
-    /// Certificates by their DER bytes: endpoints show the same ones round after round, and to read them anew each time
-    /// would cost a round as much as its names do.
-    static KNOWN: RefCell<HashMap<Vec<u8>, Arc<Certificate>>> = RefCell::default();
-}
-
-fn known(der: &[u8]) -> Option<Arc<Certificate>> {
-    if let Some(certificate) = KNOWN.with_borrow(|known| known.get(der).cloned()) {
-        return Some(certificate);
-    }
-    let certificate = Arc::new(Certificate::read(der)?);
-    if der.len() <= LARGEST_KNOWN {
-        KNOWN.with_borrow_mut(|known| {
-            if known.len() >= MOST_KNOWN {
-                known.clear();
-            }
-            known.insert(der.to_vec(), Arc::clone(&certificate));
-        });
-    }
-    Some(certificate)
 }
 
 fn alternative_names(certificate: &X509Certificate<'_>) -> Vec<String> {
@@ -200,10 +176,6 @@ fn attribute_name(oid: &Oid<'_>) -> String {
 
 /// Certificates of one chain that are read; a real chain has two to five.
 const MOST_CERTIFICATES: usize = 16;
-
-/// Certificates that are remembered, and how large one of them may be: those of some dozen endpoints.
-const MOST_KNOWN: usize = 64;
-const LARGEST_KNOWN: usize = 4_096;
 
 /// Names of one certificate that are kept.
 const MOST_NAMES: usize = 8;

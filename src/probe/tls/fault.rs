@@ -31,6 +31,8 @@ pub(super) struct Scene<'a> {
     pub(super) heard: &'a [u8],
     /// The certificates that it sent.
     pub(super) sent: &'a [CertificateDer<'static>],
+    /// What stands in them.
+    pub(super) chain: &'a Chain,
     /// The subjects of the trusted authorities, in DER.
     pub(super) trusted: &'a HashSet<Vec<u8>>,
     /// What verification says once the certificates' dates are left out of it.
@@ -168,10 +170,10 @@ fn transport(error: &io::Error, spoke: Spoke, heard: &[u8]) -> Failure {
 }
 
 fn certificate_words(cause: Cause, fault: &CertificateError, scene: &Scene<'_>) -> String {
-    let chain = Chain::read(scene.sent);
-    let dates = wrong_dates(&chain, scene.now);
-    let name = wrong_name(&chain, scene);
-    let untrusted = |fault: &CertificateError| untrusted_words(fault, &chain, scene.trusted);
+    let chain = scene.chain;
+    let dates = wrong_dates(chain, scene.now);
+    let name = wrong_name(chain, scene);
+    let untrusted = |fault: &CertificateError| untrusted_words(fault, chain, scene.trusted);
     let mut words: Vec<String> = Vec::new();
     if cause == Cause::TlsExpired || cause == Cause::TlsNotYetValid {
         words.extend(if dates.is_empty() { vec![fault.to_string()] } else { dates });
@@ -285,6 +287,7 @@ mod tests {
     };
     use time::OffsetDateTime;
 
+    use super::super::certificates::NO_CHAIN;
     use super::{Scene, Spoke, cause, certificate_cause, read, transport};
     use crate::{
         model::{
@@ -376,7 +379,15 @@ mod tests {
     }
 
     fn scene<'a>(heard: &'a [u8], trusted: &'a HashSet<Vec<u8>>) -> Scene<'a> {
-        Scene { host: "a.example", now: OffsetDateTime::UNIX_EPOCH, heard, sent: &[], trusted, apart_from_dates: None }
+        Scene {
+            host: "a.example",
+            now: OffsetDateTime::UNIX_EPOCH,
+            heard,
+            sent: &[],
+            chain: &NO_CHAIN,
+            trusted,
+            apart_from_dates: None,
+        }
     }
 
     #[test]
