@@ -83,8 +83,8 @@ impl Notes for ConnectNotes {
 /// The stream is set to be torn down with a reset (`SO_LINGER` 0), so that a dead path leaves no socket retransmitting
 /// for minutes behind; whoever ends it well takes that back.
 pub(super) async fn open(notes: &mut ConnectNotes) -> Result<TcpStream, Stop> {
-    let stream = race(notes).await.map_err(|error| stop(notes.peer, &error))?;
-    notes.local = stream.local_addr().ok();
+    let (stream, local) = race(notes).await.map_err(|error| stop(notes.peer, &error))?;
+    notes.local = local;
     Ok(stream)
 }
 
@@ -99,7 +99,7 @@ pub(super) fn keep_end(stream: &TcpStream) {
 }
 
 /// The first answer of two sockets counts, the second of which starts late: a lost SYN is no fault.
-async fn race(notes: &mut ConnectNotes) -> io::Result<TcpStream> {
+async fn race(notes: &mut ConnectNotes) -> io::Result<Opened> {
     notes.attempts = 1;
     let first = dial(notes.peer, notes.shape);
     tokio::pin!(first);
@@ -116,13 +116,13 @@ async fn race(notes: &mut ConnectNotes) -> io::Result<TcpStream> {
         biased;
         opened = &mut first => opened,
         opened = &mut second => match opened {
-            Ok(stream) => {
+            Ok(opened) => {
                 notes.detail = Some(format!(
                     "the first attempt got no answer within {}; a second one was answered after {}",
                     span(HEDGE_AFTER),
                     span(second_start.elapsed()),
                 ));
-                Ok(stream)
+                Ok(opened)
             }
             // Our own limit on the extra socket says nothing about the peer.
             Err(error) if error.raw_os_error().is_some_and(|errno| meaning(errno, Source::Known) == Meaning::Ours) => {
@@ -133,7 +133,7 @@ async fn race(notes: &mut ConnectNotes) -> io::Result<TcpStream> {
     }
 }
 
-async fn dial(peer: SocketAddr, shape: Shape) -> io::Result<TcpStream> {
+async fn dial(peer: SocketAddr, shape: Shape) -> io::Result<Opened> {
     let socket = if peer.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_nodelay(true)?;
     socket.set_zero_linger()?;
@@ -150,11 +150,12 @@ async fn dial(peer: SocketAddr, shape: Shape) -> io::Result<TcpStream> {
         Shape::NarrowIn => socket.set_recv_buffer_size(1)?,
     }
     let stream = socket.connect(peer).await?;
+    let local = stream.local_addr().ok();
     // A closed port in the ephemeral range of this host itself can be met by its own SYN (simultaneous open).
-    if stream.local_addr().is_ok_and(|local| local == peer) {
+    if local == Some(peer) {
         return Err(Errno::CONNREFUSED.into());
     }
-    Ok(stream)
+    Ok((stream, local))
 }
 
 /// The address that the kernel would use towards `peer`, port 0; nothing is sent.
@@ -230,6 +231,9 @@ fn said(errno: i32, peer: SocketAddr) -> String {
 fn entry(errno: i32) -> Option<&'static Entry> {
     ERRORS.iter().find(|entry| entry.0.raw_os_error() == errno)
 }
+
+/// A connection and its own end's address.
+type Opened = (TcpStream, Option<SocketAddr>);
 
 type Entry = (Errno, &'static str, Meaning, &'static str);
 

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::{IpAddr, SocketAddr},
+    net::IpAddr,
     pin::Pin,
     sync::{
         Arc,
@@ -24,6 +24,8 @@ use crate::sys::{TcpInfo, tcp_info};
 /// A connection, and what its segments were like when it opened.
 pub(super) struct Line {
     stream: TcpStream,
+    /// This end's address.
+    local: Option<IpAddr>,
     start: Start,
     /// The largest payload that arrived in one segment so far, as `tcpi_rcv_mss`; it can shrink there.
     widest: AtomicU32,
@@ -53,19 +55,21 @@ pub(super) enum Side {
 impl Line {
     /// A gauge on `stream`, which has just been opened.
     pub(super) fn new(stream: TcpStream) -> Self {
+        let local = stream.local_addr().map(|local| local.ip());
         let read = || {
             let info = tcp_info(&stream)?;
             if info.bytes_acked.is_none() || info.bytes_received.is_none() {
                 return Err(io::Error::new(io::ErrorKind::Unsupported, "the kernel does not count acknowledged bytes"));
             }
-            let fixed = headers(stream.peer_addr()?.ip());
+            // Both ends are of one version.
+            let fixed = headers(*local.as_ref().map_err(|error| io::Error::from(error.kind()))?);
             Ok(Start { info, header: fixed + if info.timestamps { TIMESTAMPS } else { 0 } })
         };
         let (start, fault) = match read() {
             Ok(start) => (start, None),
             Err(error) => (Start::default(), Some(error.to_string())),
         };
-        Self { stream, start, widest: AtomicU32::new(0), sent: AtomicU64::new(0), fault }
+        Self { stream, local: local.ok(), start, widest: AtomicU32::new(0), sent: AtomicU64::new(0), fault }
     }
 
     /// Why nothing can be measured by this connection, if so: the kernel, or an emulator, does not tell enough.
@@ -79,8 +83,8 @@ impl Line {
     }
 
     /// This end's address.
-    pub(super) fn local(&self) -> Option<IpAddr> {
-        self.stream.local_addr().ok().map(|local: SocketAddr| local.ip())
+    pub(super) const fn local(&self) -> Option<IpAddr> {
+        self.local
     }
 
     /// What the kernel says now; the widest arrival is kept.
@@ -204,6 +208,12 @@ impl AsyncRead for Tap {
                     buffer.advance(count);
                     // A failed look leaves what was seen before.
                     let _ = line.look();
+                    if buffer.remaining() > 0 {
+                        // Less than there was room for: nothing more is there, and asking the kernel again would say so.
+                        // What comes from now on is told by an event of its own (epoll(7), question 9).
+                        let _ =
+                            line.stream.try_io(Interest::READABLE, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
+                    }
                     return Poll::Ready(Ok(()));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

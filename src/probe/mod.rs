@@ -118,7 +118,8 @@ impl Prober {
         for (index, target) in plan.targets.iter().enumerate() {
             let shared = Arc::clone(&shared);
             let target = target.clone();
-            tasks.spawn(async move { (index, observe(&shared, target).await) });
+            // Boxed, here and below: a large future is moved several times on its way into a task.
+            tasks.spawn(Box::pin(async move { (index, observe(&shared, target).await) }));
         }
         let mut observations = in_order(tasks, done).await;
         mtu::reconcile(&mut observations);
@@ -233,12 +234,13 @@ async fn probe_all(shared: &Arc<Shared>, target: &Target, found: &[IpAddr]) -> V
     let mut tasks = JoinSet::new();
     // A target's own bound, so that one with a hundred dead addresses leaves room for the others.
     let own_slots = Arc::new(Semaphore::new(MOST_CONNECTIONS_PER_TARGET));
+    let shared_target = Arc::new(target.clone());
     let wanted = || found.iter().copied().filter(|address| includes(shared.plan.family, *address));
     for (index, address) in wanted().take(MOST_ADDRESSES).enumerate() {
         let shared = Arc::clone(shared);
-        let target = target.clone();
+        let target = Arc::clone(&shared_target);
         let own_slots = Arc::clone(&own_slots);
-        tasks.spawn(async move { (index, probe(&shared, &target, address, &own_slots).await) });
+        tasks.spawn(Box::pin(async move { (index, probe(&shared, &target, address, &own_slots).await) }));
     }
     let mut records = in_order(tasks, |_| {}).await;
     records.extend(wanted().skip(MOST_ADDRESSES).map(|address| (untouched(shared, target, address), None)));

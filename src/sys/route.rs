@@ -2,7 +2,13 @@
 
 mod wire;
 
-use std::{collections::BTreeMap, io, net::IpAddr, os::fd::OwnedFd, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    net::IpAddr,
+    os::fd::OwnedFd,
+    time::Duration,
+};
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -52,9 +58,28 @@ pub struct Routes {
     kernel: Option<Kernel>,
     /// The MTU of each link that a route used.
     links: BTreeMap<u32, Option<u32>>,
+    /// The source of each route that let a link have its whole MTU, and that MTU.
+    whole: BTreeSet<(IpAddr, u32)>,
 }
 
 impl Routes {
+    /// What [`to`](Self::to) says, for a connection that has just been opened and whose path MTU the kernel takes for
+    /// `pmtu` bytes: where that is all that the link of another connection from the same source can carry, nothing holds
+    /// this one back either, and the kernel need not be asked.
+    ///
+    /// # Errors
+    /// Likewise.
+    pub fn of(&mut self, destination: IpAddr, source: Option<IpAddr>, pmtu: u32) -> io::Result<Route> {
+        if source.is_some_and(|source| self.whole.contains(&(source, pmtu))) {
+            return Ok(Route { link_mtu: Some(pmtu), mtu: None });
+        }
+        let route = self.to(destination, source)?;
+        if let (Some(source), Route { link_mtu: Some(link_mtu), mtu: None }) = (source, route) {
+            self.whole.insert((source, link_mtu));
+        }
+        Ok(route)
+    }
+
     /// What [`route_to`] says.
     ///
     /// # Errors
@@ -185,20 +210,13 @@ impl Kernel {
     /// Waits for the next datagram of the kernel's; its length in `room`.
     fn receive(&mut self, deadline: Instant) -> io::Result<usize> {
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(io::ErrorKind::TimedOut.into());
-            }
-            let timeout = Timespec::try_from(left).map_err(io::Error::other)?;
-            match poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], Some(&timeout)) {
-                Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
-                Ok(_) => {}
-                Err(Errno::INTR) => continue,
-                Err(error) => return Err(error.into()),
-            }
             // The flag asks for the datagram's length, not for that of what had room.
             let (_, length, sender) = match recvfrom(&self.socket, self.room.as_mut_slice(), RecvFlags::TRUNC) {
-                Err(Errno::AGAIN | Errno::INTR) => continue,
+                Err(Errno::AGAIN) => {
+                    self.wait(deadline)?;
+                    continue;
+                }
+                Err(Errno::INTR) => continue,
                 received => received?,
             };
             let kernels = sender
@@ -211,6 +229,19 @@ impl Kernel {
                 return Err(io::ErrorKind::InvalidData.into());
             }
             return Ok(length);
+        }
+    }
+
+    /// Waits until there is something to receive.
+    fn wait(&self, deadline: Instant) -> io::Result<()> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        let timeout = Timespec::try_from(left).map_err(io::Error::other)?;
+        match poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], Some(&timeout)) {
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(error) => Err(error.into()),
         }
     }
 }
@@ -376,6 +407,20 @@ mod tests {
         routes.to(LOOPBACK, Some(strange)).expect_err("no source of this host's");
         assert!(routes.kernel.is_none());
         assert_eq!(routes.to(LOOPBACK, Some(LOOPBACK)).expect("a route").link_mtu, Some(65_536));
+    }
+
+    #[test]
+    fn a_connection_that_has_its_links_mtu_needs_no_question() {
+        let mut routes = Routes::default();
+        let mut of = |source, pmtu| {
+            let route = routes.of(LOOPBACK, source, pmtu).expect("a route");
+            (route, routes.kernel.as_ref().map_or(0, |kernel| kernel.sequence))
+        };
+        let wanted = Route { link_mtu: Some(65_536), mtu: None };
+        assert_eq!(of(Some(LOOPBACK), 65_536), (wanted, 2), "the route and its link");
+        assert_eq!(of(Some(LOOPBACK), 65_536), (wanted, 2));
+        assert_eq!(of(Some(LOOPBACK), 1_400), (wanted, 3), "something smaller is asked about");
+        assert_eq!(of(None, 65_536), (wanted, 4));
     }
 
     #[test]

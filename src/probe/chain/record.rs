@@ -21,7 +21,9 @@ use crate::{
 /// What is known of the path of `line`, which has just been opened, to `peer`.
 pub(super) fn facts(line: &Line, peer: IpAddr, routes: &Mutex<Routes>) -> Facts {
     // Where netlink is forbidden, what ICMP taught can only be seen while it happens.
-    let route = routes.lock().unwrap_or_else(PoisonError::into_inner).to(peer, line.local()).ok();
+    let mut routes = routes.lock().unwrap_or_else(PoisonError::into_inner);
+    let route = routes.of(peer, line.local(), line.at_start().pmtu).ok();
+    drop(routes);
     let learnt = route.and_then(|route| match route.mtu {
         Some(RouteMtu::Learnt(bytes)) => Some(bytes),
         Some(RouteMtu::Set(_)) | None => None,
