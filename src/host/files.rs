@@ -3,8 +3,11 @@
 use std::{
     fs::{self, File},
     io::{self, Read},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
+
+use rustix::fs::OFlags;
 
 /// The file system as the facts see it: `/`, or a test's folder.
 #[derive(Clone, Copy, Debug)]
@@ -26,18 +29,19 @@ impl<'a> Root<'a> {
         self.place(path).symlink_metadata().is_ok()
     }
 
-    /// At most `bound` bytes of the file at `path`. Only regular files (those of /proc and /sys are): opening a pipe could
+    /// At most `bound` bytes of the file at `path`. Only regular files (those of /proc and /sys are): reading a pipe could
     /// block for ever.
     ///
     /// # Errors
     /// What the file system says; `InvalidInput` where it is not a regular file.
     pub(super) fn bytes(self, path: &str, bound: u64) -> io::Result<Vec<u8>> {
-        let place = self.place(path);
-        if !fs::metadata(&place)?.is_file() {
+        let file = File::options().read(true).custom_flags(DO_NOT_WAIT).open(self.place(path))?;
+        if !file.metadata()?.is_file() {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        let mut bytes = Vec::new();
-        File::open(place)?.take(bound).read_to_end(&mut bytes)?;
+        // Room for all of most files: the kernel puts those of /proc together anew for each read(2).
+        let mut bytes = Vec::with_capacity(ROOM);
+        file.take(bound).read_to_end(&mut bytes)?;
         Ok(bytes)
     }
 
@@ -58,4 +62,6 @@ impl<'a> Root<'a> {
 
 /// More than any of these files has on a sane host.
 pub(super) const SMALL: u64 = 64 * 1024;
+const ROOM: usize = 4096;
+const DO_NOT_WAIT: i32 = OFlags::NONBLOCK.bits().cast_signed();
 const MOST_NAMES: usize = 512;

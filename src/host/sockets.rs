@@ -15,6 +15,7 @@ use crate::model::host::{Agent, AgentState};
 #[derive(Debug, Default)]
 pub(super) struct Connections {
     known: Option<(Option<Vec<SocketAddr>>, Instant)>,
+    doubted: bool,
 }
 
 impl Connections {
@@ -26,18 +27,18 @@ impl Connections {
             return None;
         }
         if let Some((remotes, at)) = &self.known
-            && at.elapsed() < KEPT
+            && at.elapsed() < if self.doubted { DOUBTED } else { KEPT }
         {
             return remotes.clone();
         }
         let remotes = established(root);
-        self.known = Some((remotes.clone(), Instant::now()));
+        *self = Self { known: Some((remotes.clone(), Instant::now())), doubted: false };
         remotes
     }
 
-    /// They are read anew the next time.
-    pub(super) fn forget(&mut self) {
-        self.known = None;
+    /// One that should be there was not found: looked for sooner than usual, until it is.
+    pub(super) const fn doubt(&mut self) {
+        self.doubted = true;
     }
 }
 
@@ -106,6 +107,8 @@ const MOST_TABLE: u64 = 2 * 1024 * 1024;
 const MOST_REMOTES: usize = 256;
 /// The kernel walks all buckets of its table, most of them empty: with 24 GB of memory as long as two rounds take.
 const KEPT: Duration = Duration::from_mins(15);
+/// Who waits for the agent restarts it, and an agent that has just started is not looked for.
+const DOUBTED: Duration = Duration::from_mins(2);
 
 #[cfg(test)]
 mod tests {

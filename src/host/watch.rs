@@ -57,8 +57,8 @@ impl Watch {
     }
 
     /// The agent was found without its connection: that is over as soon as it has one.
-    pub fn doubt_agent(&mut self) {
-        self.kept.connections.forget();
+    pub const fn doubt_agent(&mut self) {
+        self.kept.connections.doubt();
     }
 
     /// Other questions are asked from now on.

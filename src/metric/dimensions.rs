@@ -121,16 +121,20 @@ fn is_same(one: &Dimensions, other: &Dimensions) -> bool {
 
 /// A dimension that CloudWatch takes (CloudWatch API Reference, `Dimension`); `None` where nothing is left of it.
 fn pair(name: &str, value: Option<&str>) -> Option<(String, String)> {
-    let name = clean(name, 255);
-    let name = name.trim_start_matches([':', ' ']);
+    let name = clean(name.trim_start_matches(|c: char| c == ':' || c.is_whitespace()), 255);
     let value = clean(value?, 1024);
-    (!name.is_empty() && !value.is_empty()).then(|| (name.to_owned(), value))
+    (!name.is_empty() && !value.is_empty()).then_some((name, value))
 }
 
 /// Printable ASCII without blanks around it, at most so many characters of it; `_` stands for anything else.
 fn clean(text: &str, longest: usize) -> String {
+    let text = text.trim();
+    if text.len() <= longest && text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
+        // As good as always: hundreds of times in a request.
+        return text.to_owned();
+    }
     let printable = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '_' };
-    let text: String = text.trim().chars().map(printable).take(longest).collect();
+    let text: String = text.chars().map(printable).take(longest).collect();
     // The cut may have left a blank at the end.
     text.trim_end().to_owned()
 }
@@ -280,6 +284,7 @@ mod tests {
         check("Target", "vault.corp.example:8443", Some(("Target", "vault.corp.example:8443")));
         check("Target", "  b\u{e4}d\tname\u{7f}\u{1f600} ", Some(("Target", "b_d_name__")));
         check(" : :Team", "core", Some(("Team", "core")));
+        check("\t:\n:Team", "core", Some(("Team", "core")));
         check("::", "core", None);
         check("Team", " \n ", None);
         check("", "core", None);

@@ -18,6 +18,9 @@ use crate::model::{
 /// the urgent part of a sample that is not urgent is empty.
 #[must_use]
 pub fn encode(sample: &Sample, part: Part, settings: &Settings) -> Vec<Datum> {
+    if part == Part::Urgent && !sample.condition.is_urgent() {
+        return Vec::new();
+    }
     let mut found: BTreeMap<(Name, Dimensions), Vec<Finite>> = BTreeMap::new();
     for reading in readings(sample) {
         let metric = reading.name.metric();
