@@ -1,10 +1,12 @@
 """Scenes of the spool's disk: full, read-only, gone, damaged. Metrics flow all the same, and what is lost is counted."""
 
+import filecmp
 import os
 import shutil
 import signal
 import struct
 import subprocess
+import time
 import typing
 
 from cloudkit.bench import INTERVAL, SceneFailed, until
@@ -118,7 +120,74 @@ def spool_gone(stage):
     return settle(stage, f"{len(gone)} rounds were in it", lost=lost, gone=gone)
 
 
+@scene(150)
+def power_cut(stage):
+    """The machine loses its power six times, on a real file system, most of them in an outage: every round arrives."""
+    disk = _Disk(stage)
+    try:
+        daemon = stage.daemon.start()
+        await_ticks(stage, 1)
+        disk.cut(daemon)
+        stage.cloudwatch(mode="refuse")
+        for pause in (2.3, 11.7, 5.9, 13.1, 7.3):
+            daemon.start()
+            time.sleep(pause)
+            disk.cut(daemon)
+        stage.cloudwatch(heal=True)
+        daemon.start()
+        caught_up(stage)
+        # What was acknowledged when the power went may not have been noted.
+        return settle(stage, f"{disk.cuts} cuts", doubles=2)
+    finally:
+        disk.end()
+
+
 # -- what they share --
+
+
+class _Disk:
+    """An ext4 of its own for the daemon's state, which can lose its power: only what was written to the device is left."""
+
+    def __init__(self, stage):
+        self.place, self.image, self.cuts = stage.state / "var", stage.state / "image", 0
+        with open(self.image, "wb") as file:
+            file.truncate(16 << 20)
+        netns.run("mkfs.ext4", "-q", str(self.image))
+        self._mount()
+
+    def cut(self, daemon):
+        """Ends the daemon and its disk at one moment."""
+        mark = self.place / f"unwritten{self.cuts}"
+        mark.write_text("in memory only")
+        daemon.send(signal.SIGSTOP)
+        left = self._left()
+        daemon.stop(signal.SIGKILL)
+        netns.run("umount", str(self.place))
+        self.image = left
+        self._mount()
+        if mark.exists() and mark.read_text():
+            raise SceneFailed("what was never written has survived: the power was not cut")
+        self.cuts += 1
+
+    def end(self):
+        """Lets go of the device; the daemon may still run where the scene failed."""
+        netns.run("umount", "--lazy", str(self.place))
+
+    def _mount(self):
+        netns.run("mount", "-o", "loop", str(self.image), str(self.place))
+
+    def _left(self):
+        """What is on the device now: two copies that are the same were made while nothing was written."""
+        one, other = (self.image.with_name(f"image{self.cuts}{which}") for which in "ab")
+
+        def settled():
+            shutil.copyfile(self.image, one)
+            shutil.copyfile(self.image, other)
+            return filecmp.cmp(one, other, shallow=False)
+
+        until(settled, SOON, "a disk at rest")
+        other.unlink()
+        return one
 
 
 def _own_disk(stage, options):
