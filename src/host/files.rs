@@ -29,13 +29,13 @@ impl<'a> Root<'a> {
         self.place(path).symlink_metadata().is_ok()
     }
 
-    /// At most `bound` bytes of the file at `path`. Only regular files (those of /proc and /sys are): reading a pipe could
-    /// block for ever.
+    /// At most `bound` bytes of the file at `path`. Only regular files (those of /proc and /sys are): others need not
+    /// have an end.
     ///
     /// # Errors
     /// What the file system says; `InvalidInput` where it is not a regular file.
     pub(super) fn bytes(self, path: &str, bound: u64) -> io::Result<Vec<u8>> {
-        let file = File::options().read(true).custom_flags(DO_NOT_WAIT).open(self.place(path))?;
+        let file = File::options().read(true).custom_flags(QUIETLY).open(self.place(path))?;
         if !file.metadata()?.is_file() {
             return Err(io::ErrorKind::InvalidInput.into());
         }
@@ -63,5 +63,6 @@ impl<'a> Root<'a> {
 /// More than any of these files has on a sane host.
 pub(super) const SMALL: u64 = 64 * 1024;
 const ROOM: usize = 4096;
-const DO_NOT_WAIT: i32 = OFlags::NONBLOCK.bits().cast_signed();
+/// A pipe without a writer is not waited for, and no terminal becomes this process's.
+const QUIETLY: i32 = OFlags::NONBLOCK.union(OFlags::NOCTTY).bits().cast_signed();
 const MOST_NAMES: usize = 512;

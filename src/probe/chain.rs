@@ -153,6 +153,11 @@ impl<'a> Chain<'a> {
     async fn handshake(&mut self, line: &Arc<Line>, hello: Hello, turn: &Turn) -> Option<Secured<Tap>> {
         let (shared, target, peer) = (self.shared, self.target, self.peer);
         let began = Instant::now();
+        let asks = self.asks();
+        // One that took long is examined, or was: nobody may wait for its last words meanwhile. One whose connection is
+        // over already has failed.
+        let is_followed =
+            |tap: &Tap| asks && began.elapsed() < SUSPICIOUS && tap.line().look().is_ok_and(|info| info.may_send);
         let work = async |notes: &mut TlsNotes| {
             let repeated = {
                 // Rare, and large: not carried in every address's future.
@@ -161,10 +166,11 @@ impl<'a> Chain<'a> {
                     let opened = connect::open(&mut ConnectNotes::new(peer)).await.ok()?;
                     let mut notes = TlsNotes::new(shared.clock.now());
                     let tap = Tap(Arc::new(Line::new(opened)));
-                    let ended = tls::handshake(&shared.tls, hello, tap, &target.host, &mut notes).await;
+                    let ended = tls::handshake(&shared.tls, hello, tap, &target.host, &mut notes, |_| false).await;
                     Some((notes, ended))
                 });
-                let first = tls::handshake(&shared.tls, hello, Tap(Arc::clone(line)), &target.host, notes);
+                let tap = Tap(Arc::clone(line));
+                let first = tls::handshake(&shared.tls, hello, tap, &target.host, notes, is_followed);
                 tokio::select! {
                     biased;
                     ended = first => return ended,
@@ -319,12 +325,17 @@ impl<'a> Chain<'a> {
         }
     }
 
+    /// Whether the plan has a question for this target.
+    const fn asks(&self) -> bool {
+        self.shared.plan.http && !self.target.path.is_empty()
+    }
+
     /// Asks the question, if the plan has one. The session, where it can be used again and shall be.
     async fn ask(&mut self, mut secured: Secured<Tap>, after: After) -> Option<Secured<Tap>> {
         let Shared { plan, clock, .. } = self.shared;
         let target = self.target;
         let mut reuse = Reuse::Possible;
-        if plan.http && !target.path.is_empty() {
+        if self.asks() {
             let patience = plan.limits.http / ERROR_TEXT_SHARE;
             let exchange =
                 async |notes: &mut HttpNotes| http::exchange(&mut secured.stream, target, after, patience, notes).await;

@@ -265,7 +265,7 @@ impl Attempt {
             return Ok(self.line(Stream::Plain(tcp), 0));
         }
         let mut shaking = TlsNotes::new(OffsetDateTime::now_utc());
-        let handshake = tls::handshake(&self.tls, self.hello, tcp, &self.host, &mut shaking);
+        let handshake = tls::handshake(&self.tls, self.hello, tcp, &self.host, &mut shaking, |_| false);
         let (shaken, budget) = within(TLS, self.deadline, handshake).await;
         let secured = shaken
             .unwrap_or_else(|| Err(shaking.timed_out(budget).into()))

@@ -208,9 +208,10 @@ impl AsyncRead for Tap {
                     buffer.advance(count);
                     // A failed look leaves what was seen before.
                     let _ = line.look();
-                    if buffer.remaining() > 0 {
+                    if count > 0 && buffer.remaining() > 0 {
                         // Less than there was room for: nothing more is there, and asking the kernel again would say so.
-                        // What comes from now on is told by an event of its own (epoll(7), question 9).
+                        // What came meanwhile is told by an event of its own (epoll(7), question 9), which waits until
+                        // this thread, the runtime's only one, asks for events.
                         let _ =
                             line.stream.try_io(Interest::READABLE, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
                     }

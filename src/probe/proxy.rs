@@ -83,8 +83,9 @@ async fn tunnel(shared: &Shared, target: &Target, notes: &mut ProxyNotes) -> Res
     notes.step = format!("TLS with the proxy {} itself", notes.proxy.host);
     let mut tls = TlsNotes::new(shared.clock.now());
     let host = notes.proxy.host.clone();
-    let mut secured =
-        tls::handshake(&shared.tls, Hello::Large, stream, &host, &mut tls).await.map_err(|stop| within(notes, stop))?;
+    let mut secured = tls::handshake(&shared.tls, Hello::Large, stream, &host, &mut tls, |_| false)
+        .await
+        .map_err(|stop| within(notes, stop))?;
     connect_to(&mut secured.stream, target, notes).await?;
     secure(shared, secured.stream, target, notes).await
 }
@@ -158,7 +159,7 @@ where
 {
     notes.step = format!("TLS with {} through the proxy", target.host);
     let mut tls = TlsNotes::new(shared.clock.now());
-    let secured = tls::handshake(&shared.tls, Hello::Large, stream, &target.host, &mut tls)
+    let secured = tls::handshake(&shared.tls, Hello::Large, stream, &target.host, &mut tls, |_| false)
         .await
         .map_err(|stop| within(notes, stop))?;
     secured.close().await;

@@ -131,12 +131,15 @@ impl Client {
 }
 
 /// Makes the handshake with the server called `host` over `io`, with a large hello where the plan asks for one at all.
+/// Where `is_followed` says so of `io` in the end, this side's last flight waits for the words that will follow it at
+/// once; else it is sent, and what comes of that belongs to the handshake.
 pub(super) async fn handshake<IO>(
     client: &Client,
     hello: Hello,
     io: IO,
     host: &str,
     notes: &mut TlsNotes,
+    is_followed: impl FnOnce(&IO) -> bool,
 ) -> Result<Secured<IO>, Stop>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
@@ -150,6 +153,11 @@ where
     match connector.connect(name.clone(), wire).into_fallible().await {
         Ok(mut stream) => {
             stream.get_mut().0.shaken();
+            if !is_followed(stream.get_ref().0.inner())
+                && let Err(error) = stream.flush().await
+            {
+                return Err(notes.read(client, &error, host, &name));
+            }
             notes.session = Session::of(&stream);
             Ok(Secured { stream })
         }
@@ -397,7 +405,9 @@ mod tests {
             far.write_all(words).await.expect("room");
             far.shutdown().await.expect("shut");
             let mut slot = None;
-            let work = async |notes: &mut TlsNotes| handshake(&client, Hello::Large, near, "a.example", notes).await;
+            let work = async |notes: &mut TlsNotes| {
+                handshake(&client, Hello::Large, near, "a.example", notes, |_| false).await
+            };
             let budget = Duration::from_secs(5);
             let notes = TlsNotes::new(time::OffsetDateTime::now_utc());
             Trail::new(Instant::now() + budget).step(&mut slot, budget, notes, work).await;

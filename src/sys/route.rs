@@ -2,13 +2,7 @@
 
 mod wire;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    io,
-    net::IpAddr,
-    os::fd::OwnedFd,
-    time::Duration,
-};
+use std::{collections::BTreeMap, io, net::IpAddr, os::fd::OwnedFd, time::Duration};
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -58,24 +52,29 @@ pub struct Routes {
     kernel: Option<Kernel>,
     /// The MTU of each link that a route used.
     links: BTreeMap<u32, Option<u32>>,
-    /// The source of each route that let a link have its whole MTU, and that MTU.
-    whole: BTreeSet<(IpAddr, u32)>,
+    /// For each source of routes the MTU of the link that they used, where they let it have all of it; `None` for one that
+    /// used links of several MTUs.
+    whole: BTreeMap<IpAddr, Option<u32>>,
 }
 
 impl Routes {
     /// What [`to`](Self::to) says, for a connection that has just been opened and whose path MTU the kernel takes for
-    /// `pmtu` bytes: where that is all that the link of another connection from the same source can carry, nothing holds
-    /// this one back either, and the kernel need not be asked.
+    /// `pmtu` bytes: where that is all that the link of other connections from the same source can carry, this one uses the
+    /// same link and nothing holds it back, and the kernel need not be asked.
     ///
     /// # Errors
     /// Likewise.
     pub fn of(&mut self, destination: IpAddr, source: Option<IpAddr>, pmtu: u32) -> io::Result<Route> {
-        if source.is_some_and(|source| self.whole.contains(&(source, pmtu))) {
+        if source.and_then(|source| self.whole.get(&source)).is_some_and(|whole| *whole == Some(pmtu)) {
             return Ok(Route { link_mtu: Some(pmtu), mtu: None });
         }
         let route = self.to(destination, source)?;
-        if let (Some(source), Route { link_mtu: Some(link_mtu), mtu: None }) = (source, route) {
-            self.whole.insert((source, link_mtu));
+        if let Some(source) = source {
+            let whole = route.link_mtu.filter(|_| route.mtu.is_none());
+            let known = self.whole.entry(source).or_insert(whole);
+            if *known != whole {
+                *known = None;
+            }
         }
         Ok(route)
     }

@@ -1,7 +1,7 @@
 //! The byte stream below TLS, with a note of what went over it.
 //!
-//! What this side says after its hello is held back until somebody must have it: rustls writes record by record, and with
-//! `TCP_NODELAY` each would be a packet. The last words of a handshake go in one packet with the first ones that follow it.
+//! What this side says after its hello is held back until the peer waits for it: written as it comes, the change of the
+//! cipher, `Finished` and the first words after it would each be a packet (`TCP_NODELAY`). So they are one.
 
 use std::{
     future::poll_fn,
@@ -46,13 +46,15 @@ pub(in crate::probe) struct Wire<IO> {
     sight: Sight,
     /// Written, and not yet handed to `io`.
     held: Vec<u8>,
-    /// Whether the handshake goes on: rustls's driver flushes after each record of a flight.
+    /// Whether `io`, which may be a TLS stream itself, still has some of that.
+    unflushed: bool,
+    /// Whether the handshake goes on: tokio-rustls flushes whenever it has written something.
     shaking: bool,
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
     pub(super) const fn new(io: IO, sight: Sight) -> Self {
-        Self { io, sight, held: Vec::new(), shaking: true }
+        Self { io, sight, held: Vec::new(), unflushed: false, shaking: true }
     }
 
     /// The handshake is over: what is written or flushed from now on is sent at once, and before it what was held back.
@@ -93,6 +95,11 @@ impl<IO: AsyncWrite + Unpin> Wire<IO> {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 count => drop(self.held.drain(..count)),
             }
+            self.unflushed = true;
+        }
+        if self.unflushed {
+            ready!(Pin::new(&mut self.io).poll_flush(context))?;
+            self.unflushed = false;
         }
         Poll::Ready(Ok(()))
     }
@@ -100,7 +107,7 @@ impl<IO: AsyncWrite + Unpin> Wire<IO> {
     /// Whether the peer waits for what is held back. Nobody waits for a change of the cipher alone: in TLS 1.3 it means
     /// nothing (RFC 8446, appendix D.4), and before that `Finished` follows it in the same flight.
     fn is_awaited(&self) -> bool {
-        !self.held.is_empty() && self.held != CHANGE_CIPHER_SPEC
+        self.unflushed || !(self.held.is_empty() || self.held == CHANGE_CIPHER_SPEC)
     }
 }
 
@@ -199,6 +206,7 @@ mod tests {
         pin::Pin,
         sync::{Arc, Mutex},
         task::{Context, Poll},
+        time::Duration,
     };
 
     use rustls::{
@@ -210,13 +218,20 @@ mod tests {
         pki_types::{CertificateDer, PrivatePkcs8KeyDer},
     };
     use tokio::{
-        io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf, duplex},
+        io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufStream, DuplexStream, ReadBuf, duplex},
         net::{TcpListener, TcpStream},
+        time::Instant,
     };
     use tokio_rustls::TlsAcceptor;
 
     use super::Wire;
-    use crate::probe::tls::{Client, Hello, Secured, TlsNotes, handshake, tests::plan};
+    use crate::{
+        model::cause::Cause,
+        probe::{
+            tls::{Client, Hello, Secured, TlsNotes, handshake, tests::plan},
+            trail::{Stop, before},
+        },
+    };
 
     /// A stream whose writes are counted: each would be a packet.
     struct Counted {
@@ -267,10 +282,17 @@ mod tests {
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
+        try_shake(authority, io, true).await.ok()
+    }
+
+    async fn try_shake<IO>(authority: &str, io: IO, is_followed: bool) -> Result<Secured<IO>, Stop>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
         let (plan, _file) = plan(authority);
         let client = Client::new(&plan).expect("a trust store");
         let mut notes = TlsNotes::new(time::OffsetDateTime::now_utc());
-        handshake(&client, Hello::Large, io, "a.example", &mut notes).await.ok()
+        handshake(&client, Hello::Large, io, "a.example", &mut notes, |_| is_followed).await
     }
 
     /// The sizes of what the client wrote until its first words were answered.
@@ -337,6 +359,57 @@ mod tests {
             assert_eq!(far.read(&mut [0; 1]).await.expect("an end in order"), 0);
         };
         tokio::join!(client, server);
+    }
+
+    #[tokio::test]
+    async fn a_session_that_nothing_follows_has_said_all() {
+        let (acceptor, authority) = server(&rustls::version::TLS13, aws_lc_rs::default_provider());
+        let (near, far) = duplex(100_000);
+        let (secured, accepted) = tokio::join!(try_shake(&authority, near, false), acceptor.accept(far));
+        accepted.expect("the server has the client's Finished");
+        secured.expect("a session");
+    }
+
+    /// As a TLS stream does where the kernel takes nothing: it takes bytes and keeps them until it is flushed.
+    #[tokio::test]
+    async fn a_stream_that_keeps_bytes_is_flushed() {
+        let (acceptor, authority) = server(&rustls::version::TLS12, aws_lc_rs::default_provider());
+        let (near, far) = duplex(100_000);
+        let both = async { tokio::join!(shake(&authority, BufStream::new(near)), acceptor.accept(far)) };
+        let (secured, accepted) =
+            before(Instant::now() + Duration::from_secs(20), Box::pin(both)).await.expect("no standstill");
+        secured.expect("a session");
+        accepted.expect("a session");
+    }
+
+    /// The reset came while the client was busy with the server's flight.
+    #[tokio::test]
+    async fn a_reset_behind_the_servers_flight_is_the_handshakes() {
+        let (acceptor, authority) = server(&rustls::version::TLS13, aws_lc_rs::default_provider());
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let near = TcpStream::connect(listener.local_addr().expect("an address")).await.expect("connected");
+        let (mut far, _) = listener.accept().await.expect("accepted");
+        let server = async {
+            let mut session = rustls::ServerConnection::new(Arc::clone(acceptor.config())).expect("a server");
+            let mut heard = vec![0; 16_384];
+            while !session.wants_write() {
+                let count = far.read(&mut heard).await.expect("a hello");
+                let mut piece = heard.get(..count).unwrap_or_default();
+                session.read_tls(&mut piece).expect("read");
+                session.process_new_packets().expect("a hello");
+            }
+            let mut flight = Vec::new();
+            while session.wants_write() {
+                session.write_tls(&mut flight).expect("written");
+            }
+            far.write_all(&flight).await.expect("sent");
+            socket2::SockRef::from(&far).set_linger(Some(Duration::ZERO)).expect("set");
+            drop(far);
+        };
+        // Whether the flight is read before the reset, or lost to it.
+        let (secured, ()) = tokio::join!(try_shake(&authority, near, false), server);
+        let Err(Stop::Network(failure)) = secured else { panic!("no session, and not our fault") };
+        assert_eq!(failure.cause, Cause::TlsReset, "{failure:?}");
     }
 
     /// A peer that presents a bad certificate hears what is wrong with it.
