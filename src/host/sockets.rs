@@ -11,7 +11,7 @@ use super::files::Root;
 use crate::model::host::{Agent, AgentState};
 
 /// This host's connections, read anew once in a while only: for each look the kernel walks its whole table, which on a
-/// large host takes as long as all handshakes of a round.
+/// large host takes half as long as a round.
 #[derive(Debug, Default)]
 pub(super) struct Connections {
     known: Option<(Option<Vec<SocketAddr>>, Instant)>,
@@ -105,7 +105,7 @@ const HTTPS: u16 = 443;
 /// About 14,000 sockets; on a busier host nobody wants a monitor to walk them every minute.
 const MOST_TABLE: u64 = 2 * 1024 * 1024;
 const MOST_REMOTES: usize = 256;
-/// The kernel walks all buckets of its table, most of them empty: with 24 GB of memory as long as two rounds take.
+/// The kernel walks all buckets of its table, most of them empty: with 24 GB of memory half as long as a round takes.
 const KEPT: Duration = Duration::from_mins(15);
 /// Who waits for the agent restarts it, and an agent that has just started is not looked for.
 const DOUBTED: Duration = Duration::from_mins(2);
