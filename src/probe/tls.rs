@@ -1,4 +1,4 @@
-//! One TLS handshake on an open connection, fully verified, every time anew.
+//! One TLS handshake on an open connection, verified, and never resumed.
 
 mod certificates;
 mod fault;
