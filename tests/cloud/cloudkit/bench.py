@@ -221,6 +221,10 @@ class Daemon:
         """The moments at which a line that starts with `word` came over the notify socket."""
         return [at for at, text in self.notes[since:] if any(line.startswith(word) for line in text.splitlines())]
 
+    def status_times(self):
+        """The moments at which a round was told as finished."""
+        return [at for at, text in self.notes if "; last round " in text]
+
     def status_lines(self):
         return [line[7:] for _, text in self.notes for line in text.splitlines() if line.startswith("STATUS=")]
 

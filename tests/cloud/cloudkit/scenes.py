@@ -230,6 +230,29 @@ def clock_a_day_behind(stage):
     return _jump(stage, -86_400)
 
 
+@scene(150)
+def frozen(stage):
+    """The daemon stands still for three rounds and a half: they are counted as missed, and later ones are on the grid."""
+    daemon = stage.daemon.start()
+    await_ticks(stage, 2)
+    # Between two rounds, with no request under way.
+    time.sleep((stage.books().ticks()[-1] + INTERVAL * 0.6 - time.time()) % INTERVAL)
+    daemon.lives[-1][1] = time.time()
+    daemon.send(signal.SIGSTOP)
+    time.sleep(3.5 * INTERVAL)
+    begun = time.time()
+    daemon.send(signal.SIGCONT)
+    # The round that is made now stands for the tick of a second ago.
+    daemon.lives.append([begun - INTERVAL / 2, None])
+    until(lambda: "3 rounds were not made" in daemon.log(), 2 * INTERVAL, "the missed rounds in the log")
+    await_ticks(stage, 5)
+    # One at once, then one a tick.
+    again = [start for start in daemon.status_times() if start > begun]
+    if len(again) > 2 + (time.time() - begun) / INTERVAL:
+        raise SceneFailed(f"{len(again)} rounds in {time.time() - begun:.0f} s: what was missed is made up for")
+    return settle(stage)
+
+
 # -- credentials and IMDS --
 
 
